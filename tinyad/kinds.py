@@ -1,0 +1,444 @@
+"""The four kinds of primitive.
+
+A kind says once what follows from what: an elementwise function declares its partial derivatives and gets the rules of every
+walk; a linear one declares its transpose, a multilinear one a transpose per argument; only a general one declares its rules
+one by one. Forward and reverse cannot disagree where both come from the same declaration.
+
+========================  ================================  =============================================================
+kind                      declares                          the kind derives
+========================  ================================  =============================================================
+`elementwise`             partial derivatives               jvp: sum of partial times tangent; vjp: partial times cotangent
+`linear`                  its transpose                     jvp: itself on the tangent; vjp: the transpose
+`multilinear`             a transpose per argument          jvp: sum of itself with one argument replaced; vjp: transposes
+`general`                 vjp and jvp                       nothing
+========================  ================================  =============================================================
+
+Two conventions make the rules short:
+
+* **Arguments are named for what they are**, and only what a rule names is saved on the tape: ``x`` and ``y`` (or the names the
+  kind is given) are the operands, ``out`` the result. ``elementwise("exp", lambda out: out)`` keeps the result and not the input.
+* **Primitives act on the trailing axes** of their operands: axes are counted from the end and shapes are those of one example,
+  so every function and every rule maps over extra leading axes by itself. The Jacobian is one reverse walk with such an axis.
+
+Rules are written with tinyad's own functions: fed plain arrays they run NumPy, fed Tensors they are recorded again.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .backend import Array, Kernels, module_of
+from .tape import Node, record
+from .tensor import Tensor, unwrap
+
+__all__ = ["PRIMITIVES", "Deferred", "Primitive", "elementwise", "general", "linear", "multilinear", "nondifferentiable"]
+
+PRIMITIVES: dict[str, Primitive] = {}
+"""Every differentiable primitive by name: the rule table."""
+
+Forward = str | Callable[..., Any]
+Function = Callable[..., Any]
+_NO_PARAMS: dict[str, Any] = {}
+
+
+class Deferred:
+    """A contribution to a cotangent that knows how to add itself: ``add_to(total)`` returns the new total, of which the walk is
+    the owner; ``total`` is ``None`` at first. Indexing in a loop thus needs one dense array in all, not one per index."""
+
+    __slots__ = ("add_to",)
+
+    def __init__(self, add_to: Callable[[Any], Any]) -> None:
+        self.add_to = add_to
+
+
+class Primitive:
+    """One entry of the rule table.
+
+    Attributes:
+        name: what messages and printed tapes call it.
+        kernels: the function to run, by array type.
+        apply: the function users call, on Tensors, arrays and numbers.
+        maps_leading_axes: whether its vjp takes cotangents with extra leading axes.
+    """
+
+    maps_leading_axes = True
+    apply: Function
+
+    def __init__(self, name: str, forward: Forward) -> None:
+        self.name = name
+        self.kernels = Kernels(name, _maker(forward))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} primitive {self.name}>"
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        """The cotangents of the operands, ``None`` for zero or where the parent is ``None``, before unbroadcasting."""
+        raise NotImplementedError
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        """The tangent of the result. ``None`` in ``tangents`` is zero; at least one is not ``None``."""
+        raise NotImplementedError
+
+
+def _maker(forward: Forward) -> Callable[[Any], Function]:
+    """From the declaration of a forward function to the function for an array module."""
+    if isinstance(forward, str):
+        return lambda module: getattr(module, forward)  # type: ignore[no-any-return]
+    return lambda module: functools.partial(forward, module)
+
+
+def _publish(primitive: Primitive, apply: Function, doc: str) -> Function:
+    """Enter the primitive in the table and dress its function for users."""
+    if primitive.name in PRIMITIVES:
+        raise ValueError(f"primitive {primitive.name!r} exists already")
+    PRIMITIVES[primitive.name] = primitive
+    primitive.apply = apply
+    apply.__name__ = apply.__qualname__ = primitive.name
+    apply.__doc__ = doc
+    apply.primitive = primitive  # type: ignore[attr-defined]
+    return apply
+
+
+def _positions(rule: Function, operands: Sequence[str], skip: int = 0) -> tuple[int, ...]:
+    """Where the arguments a rule names stand among the operands and the result."""
+    places = (*operands, "out")
+    parameters = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return tuple(places.index(p.name) for p in parameters[skip:])
+
+
+# ---- elementwise
+
+
+class Elementwise(Primitive):
+    """A function of each element; its Jacobian is a diagonal, so one product serves both modes."""
+
+    def __init__(self, name: str, forward: Forward, partials: Sequence[Any], operands: Sequence[str], times: Function) -> None:
+        super().__init__(name, forward)
+        self.needs = tuple(_positions(p, operands) if callable(p) else () for p in partials)
+        self.products = tuple(_product(p, needs, times) for p, needs in zip(partials, self.needs, strict=True))
+
+    def saves(self, active: Sequence[int]) -> tuple[bool, ...]:
+        """Which of operands and result to keep when only the ``active`` operands vary."""
+        needed = {place for i in active for place in self.needs[i]}
+        return tuple(place in needed for place in range(len(self.products) + 1))
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        if len(parents) == 1:
+            return (self.products[0](g, saved),)
+        return [
+            None if parent is None else product(g, saved) for parent, product in zip(parents, self.products, strict=True)
+        ]
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        terms = [
+            product(_align(tangent, parent, node), saved)
+            for tangent, parent, product in zip(tangents, node.parents, self.products, strict=True)
+            if tangent is not None
+        ]
+        return functools.reduce(operator.add, terms)
+
+
+def _product(partial: Any, needs: Sequence[int], times: Function) -> Function:
+    """``(v, saved) -> v * partial``, written out for the usual numbers of saved arrays because it runs in every walk."""
+    if partial is None:
+        return lambda v, saved: None
+    if not callable(partial):
+        return (lambda v, saved: v) if partial == 1 else (lambda v, saved: v * partial)
+    if len(needs) == 1:
+        (i,) = needs
+        return lambda v, saved: times(v, partial(saved[i]))
+    return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
+
+
+def _align(tangent: Any, parent: Node, node: Node) -> Any:
+    """Put axes of length 1 between a tangent's extra leading axes and its own, so that it broadcasts like its operand."""
+    missing = len(node.shape) - len(parent.shape)
+    lead = tangent.ndim - len(parent.shape)
+    if not (lead and missing):
+        return tangent
+    return tangent.reshape(tangent.shape[:lead] + (1,) * missing + parent.shape)
+
+
+def elementwise(
+    name: str,
+    *partials: Any,
+    forward: Forward | None = None,
+    operands: Sequence[str] = ("x", "y"),
+    times: Function = operator.mul,
+    doc: str = "",
+) -> Function:
+    """Declare an elementwise primitive.
+
+    Args:
+        name: its name; also the array module's function unless ``forward`` says otherwise.
+        partials: per operand, the partial derivative as a function of the operands and result it names, a number where it is
+            constant, or ``None`` where there is no derivative.
+        forward: the array module's name for it, or a function of the module and the operands.
+        operands: what the partials call the operands.
+        times: the product of a tangent or cotangent with a partial derivative.
+    """
+    names = operands[: len(partials)]
+    primitive = Elementwise(name, forward or name, partials, names, times)
+    build = {1: _unary, 2: _binary}.get(len(partials), _nary)
+    return _publish(primitive, build(primitive), doc or f"Elementwise ``{name}``, as NumPy's.")
+
+
+def _unary(primitive: Elementwise) -> Function:
+    kernels = primitive.kernels
+    saves_x, saves_out = primitive.saves((0,))
+
+    def apply(x: Any, /) -> Any:
+        if type(x) is not Tensor:
+            return (kernels[type(x)] or kernels.of_numbers())(x)
+        array, node = x.array, x.node
+        out = kernels[type(array)](array)
+        if node is None:
+            return Tensor(out)
+        return record(primitive, (node,), (array if saves_x else None, out if saves_out else None), _NO_PARAMS, out)
+
+    return apply
+
+
+def _binary(primitive: Elementwise) -> Function:
+    kernels = primitive.kernels
+    both, left, right = primitive.saves((0, 1)), primitive.saves((0,)), primitive.saves((1,))
+
+    def apply(x: Any, y: Any, /) -> Any:
+        if type(x) is Tensor:
+            a, node_x = x.array, x.node
+            b, node_y = (y.array, y.node) if type(y) is Tensor else (y, None)
+        elif type(y) is Tensor:
+            a, node_x, b, node_y = x, None, y.array, y.node
+        else:
+            return (kernels[type(x)] or kernels[type(y)] or kernels.of_numbers())(x, y)
+        out = (kernels[type(a)] or kernels[type(b)])(a, b)
+        if node_y is None:
+            if node_x is None:
+                return Tensor(out)
+            saves_x, saves_y, saves_out = left
+        else:
+            saves_x, saves_y, saves_out = right if node_x is None else both
+        saved = (a if saves_x else None, b if saves_y else None, out if saves_out else None)
+        return record(primitive, (node_x, node_y), saved, _NO_PARAMS, out)
+
+    return apply
+
+
+def _nary(primitive: Elementwise) -> Function:
+    kernels = primitive.kernels
+
+    def apply(*operands: Any) -> Any:
+        arrays = [unwrap(operand) for operand in operands]
+        out = _kernel(kernels, arrays)(*arrays)
+        places = _places(operands)
+        if places is None:
+            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
+        keep = primitive.saves([i for i, place in enumerate(places) if place is not None])
+        saved = tuple([array if kept else None for array, kept in zip((*arrays, out), keep, strict=True)])
+        return record(primitive, places, saved, _NO_PARAMS, out)
+
+    return apply
+
+
+def _kernel(kernels: Kernels, arrays: Sequence[Any]) -> Function:
+    for array in arrays:
+        kernel = kernels[type(array)]
+        if kernel is not None:
+            return kernel
+    return kernels.of_numbers()
+
+
+def _places(operands: Sequence[Any]) -> tuple[Node | None, ...] | None:
+    """The operands' nodes, or ``None`` if none of them is on the tape."""
+    places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
+    return None if places.count(None) == len(places) else places
+
+
+# ---- linear
+
+
+class Linear(Primitive):
+    """A linear function of one operand, or of several together."""
+
+    def __init__(self, name: str, forward: Forward, transpose: Function) -> None:
+        super().__init__(name, forward)
+        self.transpose = transpose
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        return (self.transpose(g, parents[0], **node.params),)
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        return self.apply(tangents[0], **node.params)
+
+
+class JointlyLinear(Linear):
+    """A linear function of a sequence of operands."""
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        return self.transpose(g, parents, **node.params)  # type: ignore[no-any-return]
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        shapes = node.params["shapes"]
+        given, shape = next((t, shape) for t, shape in zip(tangents, shapes, strict=True) if t is not None)
+        lead = given.shape[: given.ndim - len(shape)]
+        zeros = module_of(unwrap(given)).zeros
+        filled = [zeros(lead + s, given.dtype) if t is None else t for t, s in zip(tangents, shapes, strict=True)]
+        return self.apply(filled, **node.params)
+
+
+def linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
+    """Declare a linear primitive of one operand.
+
+    Args:
+        forward: a function of the array module, the operand and the parameters (by keyword).
+        transpose: a function of the cotangent, the operand's node (for its shape and dtype) and the same parameters.
+    """
+    primitive = Linear(name, forward, transpose)
+    kernels = primitive.kernels
+
+    def apply(x: Any, /, **params: Any) -> Any:
+        if type(x) is not Tensor:
+            return (kernels[type(x)] or kernels.of_numbers())(x, **params)
+        out = kernels[type(x.array)](x.array, **params)
+        if x.node is None:
+            return Tensor(out)
+        return record(primitive, (x.node,), (), params, out)
+
+    return _publish(primitive, apply, doc)
+
+
+def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
+    """Declare a primitive that is linear in a sequence of operands together; see `linear`.
+
+    Its functions take a parameter ``shapes``, the operands' shapes, because a constant operand has no node to ask.
+    """
+    primitive = JointlyLinear(name, forward, transpose)
+
+    def apply(operands: Sequence[Any], /, **params: Any) -> Any:
+        arrays = [unwrap(operand) for operand in operands]
+        out = _kernel(primitive.kernels, arrays)(arrays, **params)
+        places = _places(operands)
+        if places is None:
+            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
+        return record(primitive, places, (), params, out)
+
+    return _publish(primitive, apply, doc)
+
+
+# ---- multilinear
+
+
+class Multilinear(Primitive):
+    """A function linear in each operand alone: a product of some form."""
+
+    def __init__(self, name: str, forward: Forward, transpose: Function) -> None:
+        super().__init__(name, forward)
+        self.transpose = transpose
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        return [
+            None if parent is None else self.transpose(i, g, saved, node, **node.params) for i, parent in enumerate(parents)
+        ]
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        terms = []
+        for i, tangent in enumerate(tangents):
+            if tangent is not None:
+                operands = list(saved)
+                operands[i] = _align(tangent, node.parents[i], node)
+                terms.append(self.apply(*operands, **node.params))
+        return functools.reduce(operator.add, terms)
+
+
+def multilinear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
+    """Declare a multilinear primitive.
+
+    Args:
+        forward: a function of the array module, the operands and the parameters (by keyword).
+        transpose: a function of the operand's position, the cotangent, the list of operands (the one at the position may be
+            ``None``), the node, and the parameters. It may leave axes to sum over to the walk's unbroadcasting.
+    """
+    primitive = Multilinear(name, forward, transpose)
+
+    def apply(*operands: Any, **params: Any) -> Any:
+        arrays = [unwrap(operand) for operand in operands]
+        out = _kernel(primitive.kernels, arrays)(*arrays, **params)
+        places = _places(operands)
+        if places is None:
+            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
+        active = [i for i, place in enumerate(places) if place is not None]
+        # an operand is needed by the transposes of the others only
+        saved = tuple([array if active != [i] else None for i, array in enumerate(arrays)])
+        return record(primitive, places, saved, params, out)
+
+    return _publish(primitive, apply, doc)
+
+
+# ---- general
+
+
+class General(Primitive):
+    """A function whose rules are declared one by one."""
+
+    def __init__(self, name: str, forward: Forward, vjp: Function, jvp: Function, operands: Sequence[str]) -> None:
+        super().__init__(name, forward)
+        self.vjp_rule, self.jvp_rule, self.operands = vjp, jvp, tuple(operands)
+        self.vjp_needs = _positions(vjp, operands, skip=1)
+        self.jvp_needs = _positions(jvp, operands, skip=len(operands))
+        needed = {*self.vjp_needs, *self.jvp_needs}
+        self.keep = tuple(place in needed for place in range(len(operands) + 1))
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        result = self.vjp_rule(g, *[saved[i] for i in self.vjp_needs], **node.params)
+        return result if isinstance(result, (tuple, list)) else (result,)
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        return self.jvp_rule(*tangents, *[saved[i] for i in self.jvp_needs], **node.params)
+
+
+def general(
+    name: str, forward: Forward, vjp: Function, jvp: Function, operands: Sequence[str] = ("x",), doc: str = ""
+) -> Function:
+    """Declare a primitive by its rules.
+
+    Args:
+        forward: a function of the array module, the operands and the parameters (by keyword).
+        vjp: a function of the cotangent, of the operands and result it names, and of the parameters; returns the operand's
+            cotangent, or a tuple of them.
+        jvp: a function of one tangent per operand (``None`` for zero), of the operands and result it names, and of the
+            parameters.
+        operands: what the rules call the operands.
+    """
+    primitive = General(name, forward, vjp, jvp, operands)
+
+    def apply(*operands: Any, **params: Any) -> Any:
+        arrays = [unwrap(operand) for operand in operands]
+        out = _kernel(primitive.kernels, arrays)(*arrays, **params)
+        places = _places(operands)
+        if places is None:
+            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
+        saved = tuple([array if kept else None for array, kept in zip((*arrays, out), primitive.keep, strict=True)])
+        return record(primitive, places, saved, params, out)
+
+    return _publish(primitive, apply, doc)
+
+
+# ---- no derivative
+
+
+def nondifferentiable(name: str, forward: Forward | None = None, doc: str = "") -> Function:
+    """A function that is constant almost everywhere: on Tensors it gives constants."""
+    kernels = Kernels(name, _maker(forward or name))
+
+    def apply(*operands: Any, **params: Any) -> Array:
+        arrays = [unwrap(operand) for operand in operands]
+        out = _kernel(kernels, arrays)(*arrays, **params)
+        return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
+
+    apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = doc or f"Elementwise ``{name}``, as NumPy's; it has no derivative, so the result is a constant."
+    return apply

@@ -1,0 +1,172 @@
+"""Functions of each element: the function and its partial derivatives, on one line where they fit.
+
+``x`` and ``y`` are the operands and ``out`` the result; a partial that does not name one does not keep it. See the corners in
+the rules' comments: at a point without a derivative the rule returns a subgradient, and a cotangent that is exactly zero stays
+zero even where the partial is infinite, so the inactive branch of a `where` never leaks NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backend import Array
+from ..kinds import elementwise, nondifferentiable
+
+__all__ = [
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clip", "cos", "cosh", "divide", "equal",
+    "exp", "expm1", "floor", "greater", "greater_equal", "hypot", "isfinite", "isinf", "isnan", "less", "less_equal", "log",
+    "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply",
+    "negative", "not_equal", "positive", "power", "reciprocal", "relu", "round", "sigmoid", "sign", "sin", "sinh", "softplus",
+    "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where",
+]  # fmt: skip
+
+# ---- functions without a derivative
+
+equal = nondifferentiable("equal")
+not_equal = nondifferentiable("not_equal")
+less = nondifferentiable("less")
+less_equal = nondifferentiable("less_equal")
+greater = nondifferentiable("greater")
+greater_equal = nondifferentiable("greater_equal")
+logical_and = nondifferentiable("logical_and")
+logical_or = nondifferentiable("logical_or")
+logical_not = nondifferentiable("logical_not")
+isfinite = nondifferentiable("isfinite")
+isinf = nondifferentiable("isinf")
+isnan = nondifferentiable("isnan")
+sign = nondifferentiable("sign")
+floor = nondifferentiable("floor")
+ceil = nondifferentiable("ceil")
+trunc = nondifferentiable("trunc")
+round = nondifferentiable("round")
+
+
+# ---- products of a cotangent (or tangent) with a partial derivative
+
+
+def select(v: Array, chosen: Array) -> Array:
+    """``v`` where a boolean partial is true, else zero: no arithmetic, so NaN in the other branch stays there."""
+    return where(chosen, v, 0.0)
+
+
+def absorb(v: Array, partial: Array) -> Array:
+    """``v * partial``, and zero wherever ``v`` is zero, even where the partial is infinite.
+
+    Used by the functions whose partials are infinite or NaN somewhere in reach of a forward evaluation; it costs two more
+    passes over the array, so the others use a plain product.
+    """
+    if isinstance(partial, float) and math.isfinite(partial):
+        return v * partial
+    return where(equal(v, 0.0), 0.0, v * partial)
+
+
+# ---- choosing
+
+where = elementwise(
+    "where", None, lambda condition: condition, lambda condition: logical_not(condition),
+    operands=("condition", "x", "y"), times=select,
+    doc="Elements of ``x`` where ``condition`` is true, else of ``y``.",
+)  # fmt: skip
+
+# ---- arithmetic
+
+add = elementwise("add", 1, 1)
+subtract = elementwise("subtract", 1, -1)
+multiply = elementwise("multiply", lambda y: y, lambda x: x)
+divide = elementwise("divide", lambda y: 1.0 / y, lambda y, out: -out / y, times=absorb)
+negative = elementwise("negative", -1)
+positive = elementwise("positive", 1)
+reciprocal = elementwise(
+    "reciprocal", lambda out: -out * out, forward=lambda xp, x: 1.0 / x, times=absorb, doc="``1 / x``."
+)
+square = elementwise("square", lambda x: 2.0 * x)
+sqrt = elementwise("sqrt", lambda out: 0.5 / out, times=absorb)
+
+
+def _power_by_base(x: Array, y: Array) -> Array:
+    # at y = 0 the function is constant; x ** -1 would bring infinity at x = 0
+    if isinstance(y, (int, float)):
+        return y * x ** (y - 1) if y else 0.0 * x
+    return where(equal(y, 0), 0.0, y * x ** where(equal(y, 0), 1.0, y - 1.0))
+
+
+def _power_by_exponent(x: Array, out: Array) -> Array:
+    # 0 ** y is constant for y > 0, while log(0) is infinite
+    return out * log(where(equal(x, 0), 1.0, x))
+
+
+power = elementwise("power", _power_by_base, _power_by_exponent, times=absorb)
+hypot = elementwise("hypot", lambda x, out: _ratio(x, out), lambda y, out: _ratio(y, out))
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    """``part / whole``, and 0 where ``whole`` is 0: the subgradient of least norm of a norm at the origin."""
+    return part / where(equal(whole, 0), 1.0, whole)
+
+
+# ---- absolute values and extrema: where two branches meet, the derivative is the mean of both sides
+
+abs = elementwise("abs", lambda x: sign(x), forward="absolute", doc="Absolute value; derivative 0 at 0.")
+maximum = elementwise("maximum", lambda x, y: _share(x, y), lambda x, y: _share(y, x))
+minimum = elementwise("minimum", lambda x, y: _share(y, x), lambda x, y: _share(x, y))
+relu = elementwise(
+    "relu", lambda out: greater(out, 0.0), forward=lambda xp, x: xp.maximum(x, 0), times=select,
+    doc="``max(x, 0)``; derivative 0 at 0.",
+)  # fmt: skip
+_clip = elementwise(
+    "clip",
+    lambda x, low, high: logical_and(greater_equal(x, low), less_equal(x, high)),
+    lambda x, low: less(x, low),
+    lambda x, high: greater(x, high),
+    operands=("x", "low", "high"),
+    times=select,
+)
+
+
+def _share(mine: Array, other: Array) -> Array:
+    """1 where mine is the larger, 0 where it is the smaller, 1/2 at a tie."""
+    return 0.5 * (1.0 + sign(mine - other))
+
+
+def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
+    """``x`` limited to the interval from ``min`` to ``max``; either may be missing. The derivative at a bound is 1."""
+    return _clip(x, -math.inf if min is None else min, math.inf if max is None else max)
+
+
+# ---- exponentials and logarithms
+
+exp = elementwise("exp", lambda out: out)
+expm1 = elementwise("expm1", lambda out: out + 1.0)
+log = elementwise("log", lambda x: 1.0 / x, times=absorb)
+log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=absorb)
+log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=absorb)
+log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=absorb)
+logaddexp = elementwise("logaddexp", lambda x, y: sigmoid(x - y), lambda x, y: sigmoid(y - x))
+sigmoid = elementwise(
+    "sigmoid", lambda out: out * (1.0 - out), forward=lambda xp, x: 0.5 * (1.0 + xp.tanh(0.5 * x)),
+    doc="``1 / (1 + exp(-x))``, computed by tanh so that it never overflows.",
+)  # fmt: skip
+softplus = elementwise(
+    "softplus", lambda x: sigmoid(x), forward=lambda xp, x: xp.logaddexp(x, xp.zeros_like(x)),
+    doc="``log(1 + exp(x))``, without overflow.",
+)  # fmt: skip
+
+# ---- trigonometric and hyperbolic
+
+sin = elementwise("sin", lambda x: cos(x))
+cos = elementwise("cos", lambda x: -sin(x))
+tan = elementwise("tan", lambda out: 1.0 + out * out)
+asin = elementwise("asin", lambda x: 1.0 / sqrt(1.0 - x * x), forward="arcsin", times=absorb)
+acos = elementwise("acos", lambda x: -1.0 / sqrt(1.0 - x * x), forward="arccos", times=absorb)
+atan = elementwise("atan", lambda x: 1.0 / (1.0 + x * x), forward="arctan")
+atan2 = elementwise(
+    "atan2", lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y), forward="arctan2", times=absorb,
+    doc="The angle of the point ``(y, x)``, NumPy's ``arctan2(x, y)``.",
+)  # fmt: skip
+sinh = elementwise("sinh", lambda x: cosh(x))
+cosh = elementwise("cosh", lambda x: sinh(x))
+tanh = elementwise("tanh", lambda out: 1.0 - out * out)
+asinh = elementwise("asinh", lambda x: 1.0 / sqrt(x * x + 1.0), forward="arcsinh")
+acosh = elementwise("acosh", lambda x: 1.0 / sqrt(x * x - 1.0), forward="arccosh", times=absorb)
+atanh = elementwise("atanh", lambda x: 1.0 / (1.0 - x * x), forward="arctanh", times=absorb)

@@ -1,0 +1,128 @@
+"""Putting arrays together: concat, stack, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import Array, module_of
+from ..kinds import jointly_linear, linear
+from ..tensor import unwrap
+from .elementwise import where
+from .indexing import getitem, take_slice
+from .shaping import _array, negative_axis, shape_of
+
+__all__ = ["concat", "pad", "stack"]
+
+
+def _parts_of_concat(g: Array, parents: Sequence[Any], *, axis: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    start, parts = 0, []
+    for parent, shape in zip(parents, shapes, strict=True):
+        stop = start + shape[axis]
+        parts.append(None if parent is None else take_slice(g, axis, start, stop))
+        start = stop
+    return parts
+
+
+_concat = jointly_linear("concat", lambda xp, xs, axis, shapes: xp.concatenate(xs, axis=axis), _parts_of_concat)
+
+
+def concat(arrays: Sequence[Array], axis: int | None = 0) -> Array:
+    """Join arrays along an existing axis; with ``axis=None`` their elements as one vector.
+
+    Raises:
+        ValueError: if the shapes differ along another axis, or nothing is given.
+    """
+    items = [_array(x) for x in arrays]
+    if axis is None:
+        items, axis = [x.reshape((-1,) if x.size else (0,)) for x in items], 0
+    shapes = _shapes("concat", items)
+    place = negative_axis("concat", axis, len(shapes[0]))
+    for i, shape in enumerate(shapes):
+        if len(shape) != len(shapes[0]) or any(
+            a != b for k, (a, b) in enumerate(zip(shape, shapes[0], strict=True)) if k - len(shape) != place
+        ):
+            raise ValueError(f"concat: array {i} has shape {shape}, array 0 {shapes[0]}; all but axis {axis} must agree")
+    return _concat(items, axis=place, shapes=shapes)
+
+
+def _parts_of_stack(g: Array, parents: Sequence[Any], *, axis: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    after = [slice(None)] * (-axis - 1)
+    return [None if parent is None else getitem(g, (..., i, *after)) for i, parent in enumerate(parents)]
+
+
+_stack = jointly_linear("stack", lambda xp, xs, axis, shapes: xp.stack(xs, axis=axis), _parts_of_stack)
+
+
+def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """Join arrays of one shape along a new axis.
+
+    Raises:
+        ValueError: if the shapes differ, or nothing is given.
+
+    >>> import tinyad as ad
+    >>> ad.grad(lambda t: ad.stack([t, t * t])[1])(3.0)
+    np.float64(6.0)
+    """
+    items = [_array(x) for x in arrays]
+    shapes = _shapes("stack", items)
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise ValueError(f"stack: array {i} has shape {shape}, array 0 {shapes[0]}; all must have the same shape")
+    return _stack(items, axis=negative_axis("stack", axis, len(shapes[0]) + 1), shapes=shapes)
+
+
+def _shapes(name: str, items: Sequence[Array]) -> tuple[tuple[int, ...], ...]:
+    if not items:
+        raise ValueError(f"{name}: got no arrays; expected at least one")
+    return tuple([shape_of(x) for x in items])
+
+
+def _pad_forward(xp: Any, x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    lead = ((0, 0),) * (x.ndim - len(widths))
+    return xp.pad(x, lead + widths, constant_values=value)
+
+
+_pad = linear(
+    "pad",
+    lambda xp, x, widths: _pad_forward(xp, x, widths=widths, value=0),
+    lambda g, like, widths: getitem(
+        g, (..., *[slice(before, before + n) for (before, _), n in zip(widths, like.shape, strict=True)])
+    ),
+)
+
+
+def pad(x: Array, pad_width: int | Sequence[Any], constant_values: float = 0) -> Array:
+    """``x`` surrounded by a constant.
+
+    Args:
+        pad_width: ``n`` for every side, ``(before, after)`` for every axis, or such a pair per axis.
+        constant_values: what to surround it with.
+
+    Raises:
+        ValueError: if the widths do not fit the number of axes, or one is negative.
+    """
+    ndim = len(shape_of(x))
+    widths = _widths(pad_width, ndim)
+    padded = _pad(_array(x), widths=widths)
+    if constant_values == 0:
+        return padded
+    module = module_of(unwrap(x))
+    inside = module.ones(shape_of(x), dtype=bool)
+    frame = _pad_forward(module, inside, widths=widths, value=False)
+    return where(frame, padded, constant_values)
+
+
+def _widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
+    if isinstance(pad_width, int):
+        widths = ((pad_width, pad_width),) * ndim
+    elif len(pad_width) == 2 and all(isinstance(n, int) for n in pad_width):
+        widths = (tuple(pad_width),) * ndim
+    else:
+        widths = tuple([(n, n) if isinstance(n, int) else tuple(n) for n in pad_width])
+    if len(widths) != ndim or any(len(pair) != 2 or min(pair) < 0 for pair in widths):
+        raise ValueError(
+            f"pad: pad_width={pad_width!r} does not fit {ndim} axes; expected a number, a pair (before, after), or a pair "
+            f"for each axis, all at least 0"
+        )
+    return widths

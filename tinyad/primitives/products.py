@@ -1,0 +1,237 @@
+"""Products: matmul, einsum, tensordot, and what is made of them."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import Array, module_of
+from ..kinds import multilinear
+from ..tensor import unwrap
+from .indexing import getitem
+from .reductions import sum
+from .shaping import _array, expand_dims, matrix_transpose, negative_axis, permute_dims, reshape, shape_of, squeeze
+
+__all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vecdot"]
+
+
+# ---- matmul
+
+
+def _matmul_transpose(i: int, g: Array, operands: Sequence[Any], node: Any) -> Array:
+    x, y = operands
+    if i == 0:
+        return _matmul(g, matrix_transpose(y))
+    if x.ndim == g.ndim > 2 and len(node.parents[1].shape) == 2:
+        # one product over all examples, instead of a product per example and a sum
+        x, g = (reshape(a, (-1, a.shape[-1])) for a in (x, g))
+    return _matmul(matrix_transpose(x), g)
+
+
+_matmul = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose)
+
+
+def matmul(x: Array, y: Array) -> Array:
+    """The matrix product ``x @ y``, with NumPy's rules: vectors are rows on the left and columns on the right, and axes before
+    the last two broadcast.
+
+    Raises:
+        ValueError: if the inner lengths differ, or an operand is a number.
+
+    >>> import tinyad as ad
+    >>> import numpy as np
+    >>> ad.grad(lambda A: ad.matmul(A, np.array([1.0, 2.0]))[0])(np.eye(2))
+    array([[1., 2.],
+           [0., 0.]])
+    """
+    left, right = shape_of(x), shape_of(y)
+    if not left or not right:
+        raise ValueError(f"matmul: shapes {left} and {right}; a number is no matrix. Use * to multiply by a number")
+    if left[-1] != right[-2 if len(right) > 1 else 0]:
+        raise ValueError(f"matmul: shapes {left} and {right} do not fit; the last axis of the first and the "
+                         f"{'second last' if len(right) > 1 else 'only'} of the second must have the same length")  # fmt: skip
+    if len(left) > 1 and len(right) > 1:
+        return _matmul(x, y)
+    product = _matmul(expand_dims(x, 0) if len(left) == 1 else x, expand_dims(y, -1) if len(right) == 1 else y)
+    gone = [axis for axis, operand in ((-2, left), (-1, right)) if len(operand) == 1]
+    return squeeze(product, tuple(gone))
+
+
+def vecdot(x: Array, y: Array, axis: int = -1) -> Array:
+    """The sum of products along one axis, the others broadcast."""
+    return sum(x * y, axis=axis)
+
+
+def dot(x: Array, y: Array) -> Array:
+    """NumPy's ``dot``: a product with a number, or a sum over the last axis of ``x`` and the second last of ``y``."""
+    left, right = len(shape_of(x)), len(shape_of(y))
+    if left == 0 or right == 0:
+        return x * y
+    if right <= 2:
+        return matmul(x, y)
+    return tensordot(x, y, axes=((left - 1,), (right - 2,)))
+
+
+def outer(x: Array, y: Array) -> Array:
+    """All products of an element of the vector ``x`` with one of the vector ``y``: shape (len(x), len(y))."""
+    if len(shape_of(x)) != 1 or len(shape_of(y)) != 1:
+        raise ValueError(f"outer: shapes {shape_of(x)} and {shape_of(y)}; expected two vectors. Use ad.ravel first")
+    return expand_dims(x, 1) * expand_dims(y, 0)
+
+
+def tensordot(x: Array, y: Array, axes: int | Sequence[Any] = 2) -> Array:
+    """Sum of products over several axes of each operand, as one matrix product.
+
+    Args:
+        axes: how many last axes of ``x`` and first axes of ``y`` to sum over, or the two lists of axes.
+
+    Raises:
+        ValueError: if the lists differ in length, or the axes in theirs.
+    """
+    left, right = shape_of(x), shape_of(y)
+    over_x, over_y = _axes_of_tensordot(axes, len(left), len(right))
+    if [left[a] for a in over_x] != [right[a] for a in over_y]:
+        raise ValueError(f"tensordot: axes {over_x} of {left} and {over_y} of {right} differ in length")
+    rest_x = [a for a in range(-len(left), 0) if a not in over_x]
+    rest_y = [a for a in range(-len(right), 0) if a not in over_y]
+    shape = tuple([left[a] for a in rest_x] + [right[a] for a in rest_y])
+    inner = 1
+    for a in over_x:
+        inner *= left[a]
+    rows = reshape(permute_dims(_array(x), (*rest_x, *over_x)), (_size(left, rest_x), inner))
+    columns = reshape(permute_dims(_array(y), (*over_y, *rest_y)), (inner, _size(right, rest_y)))
+    return reshape(_matmul(rows, columns), shape)
+
+
+def _size(shape: tuple[int, ...], axes: Sequence[int]) -> int:
+    size = 1
+    for a in axes:
+        size *= shape[a]
+    return size
+
+
+def _axes_of_tensordot(axes: Any, left: int, right: int) -> tuple[list[int], list[int]]:
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(left, right):
+            raise ValueError(f"tensordot: axes={axes}; operands have {left} and {right} axes, expected 0 to {min(left, right)}")
+        return list(range(-axes, 0)), [i - right for i in range(axes)]
+    over = [[a] if isinstance(a, int) else list(a) for a in axes]
+    if len(over) != 2 or len(over[0]) != len(over[1]):
+        raise ValueError(f"tensordot: axes={axes!r}; expected a number or two lists of the same length")
+    return (
+        [negative_axis("tensordot", a, left) for a in over[0]],
+        [negative_axis("tensordot", a, right) for a in over[1]],
+    )
+
+
+# ---- einsum
+
+
+def _einsum_forward(xp: Any, *operands: Array, subscripts: tuple[str, ...]) -> Array:
+    *inputs, output = subscripts
+    # the ellipsis stands for leading axes; a path through BLAS is worth finding from three operands or large ones on
+    formula = ",".join(f"...{letters}" for letters in inputs) + f"->...{output}"
+    optimize = len(operands) > 2 or max(x.size for x in operands) > 1000
+    return xp.einsum(formula, *operands, optimize=optimize)
+
+
+def _einsum_transpose(i: int, g: Array, operands: Sequence[Any], node: Any, *, subscripts: tuple[str, ...]) -> Array:
+    *inputs, output = subscripts
+    others = [(x, letters) for k, (x, letters) in enumerate(zip(operands, inputs, strict=True)) if k != i]
+    letters = (output, *[letters for _, letters in others], inputs[i])
+    return _einsum(g, *[x for x, _ in others], subscripts=letters)
+
+
+_einsum = multilinear("einsum", _einsum_forward, _einsum_transpose)
+
+
+def einsum(subscripts: str, *operands: Array) -> Array:
+    """Sums of products in Einstein's notation, as NumPy's: ``"ij,jk->ik"``, with ``...``, repeated letters, implicit output.
+
+    Raises:
+        ValueError: if the formula does not fit the operands, naming what does not.
+
+    >>> import tinyad as ad
+    >>> import numpy as np
+    >>> A = np.arange(6.0).reshape(2, 3)
+    >>> ad.grad(lambda A: ad.einsum("ij,ij->", A, A))(A)
+    array([[ 0.,  2.,  4.],
+           [ 6.,  8., 10.]])
+    """
+    inputs, output = _parse_einsum(subscripts, [len(shape_of(x)) for x in operands])
+    items = [_array(x) for x in operands]
+    _check_lengths(subscripts, inputs, items)
+    reduced = []
+    for k, (letters, x) in enumerate(zip(inputs, items, strict=True)):
+        elsewhere = set(output).union(*inputs[:k], *inputs[k + 1 :])
+        reduced.append(_simplify(x, letters, elsewhere))
+    missing = [c for c in output if not any(c in letters for _, letters in reduced)]
+    result = _einsum(
+        *[x for x, _ in reduced], subscripts=(*[s for _, s in reduced], "".join(c for c in output if c not in missing))
+    )
+    return expand_dims(result, tuple([output.index(c) for c in missing])) if missing else result
+
+
+def _simplify(x: Array, letters: str, elsewhere: set[str]) -> tuple[Array, str]:
+    """Take diagonals for repeated letters, sum over letters that stand nowhere else, drop broadcast axes of length 1.
+
+    What remains names each letter once, and each letter also elsewhere, so that the transpose is an einsum too.
+    """
+    for c in sorted({c for c in letters if letters.count(c) > 1}):
+        x, letters = _diagonal(x, letters, c)
+    alone = [i for i, c in enumerate(letters) if c not in elsewhere]
+    if alone:
+        x = sum(x, axis=tuple(alone))
+        letters = "".join(c for c in letters if c in elsewhere)
+    ones = [i for i, c in enumerate(letters) if x.shape[i] == 1]
+    if ones:
+        x = squeeze(x, tuple(ones))
+        letters = "".join(c for i, c in enumerate(letters) if i not in ones)
+    return x, letters
+
+
+def _diagonal(x: Array, letters: str, c: str) -> tuple[Array, str]:
+    """Keep the elements whose indices at all places of ``c`` agree; the common axis comes first."""
+    places = [i for i, letter in enumerate(letters) if letter == c]
+    rest = [i for i in range(len(letters)) if i not in places]
+    x = permute_dims(x, (*places, *rest))
+    index = module_of(unwrap(x)).arange(x.shape[0])
+    return getitem(x, (index,) * len(places)), c + "".join(letters[i] for i in rest)
+
+
+def _parse_einsum(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the output, with the ellipsis spelled out."""
+    formula = subscripts.replace(" ", "")
+    left, arrow, right = formula.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ranks):
+        raise ValueError(f"einsum: {subscripts!r} speaks of {len(terms)} operands, got {len(ranks)}")
+    used = set(formula)
+    spare = [c for c in string.ascii_letters if c not in used]
+    widths = []
+    for term, rank in zip(terms, ranks, strict=True):
+        named = len(term.replace("...", ""))
+        if not set(term.replace("...", "")) <= set(string.ascii_letters):
+            raise ValueError(f"einsum: {term!r} in {subscripts!r}; expected letters and at most one '...'")
+        if named > rank or (named < rank and "..." not in term):
+            raise ValueError(f"einsum: {term!r} in {subscripts!r} names {named} axes, the operand has {rank}")
+        widths.append(rank - named if "..." in term else 0)
+    dots = "".join(spare[: max(widths, default=0)])
+    inputs = [t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True)]
+    if not arrow:
+        letters = "".join(inputs)
+        right = "..." + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+    output = right.replace("...", dots)
+    unknown = [c for c in output if not any(c in letters for letters in inputs)]
+    if unknown or len(set(output)) != len(output):
+        raise ValueError(f"einsum: output {right!r} in {subscripts!r}; each letter must appear once, and in an operand")
+    return inputs, output
+
+
+def _check_lengths(subscripts: str, inputs: Sequence[str], items: Sequence[Array]) -> None:
+    seen: dict[str, int] = {}
+    for letters, x in zip(inputs, items, strict=True):
+        for c, n in zip(letters, x.shape, strict=True):
+            if n != 1 and seen.setdefault(c, n) != n:
+                raise ValueError(f"einsum: letter {c!r} in {subscripts!r} stands for lengths {seen[c]} and {n}")

@@ -1,0 +1,252 @@
+"""Reductions along axes, and broadcasting, which is the transpose of a sum.
+
+``axis`` is an int, a tuple of ints, or ``None`` for all axes; ``keepdims=True`` keeps reduced axes with length 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..backend import Array
+from ..kinds import general, linear
+from .elementwise import abs as absolute
+from .elementwise import equal, exp, sqrt, square, where
+from .shaping import Axes, _array, astype, expand_dims, flip, negative_axes, negative_axis, ravel, reshape, shape_of
+
+__all__ = [
+    "broadcast_to", "cumsum", "logsumexp", "max", "mean", "min", "norm", "std", "sum", "unbroadcast", "var",
+]  # fmt: skip
+
+
+def _expand(reduced: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
+    """Bring a reduced array back to where it broadcasts against the operand."""
+    return reduced if keepdims or not axis else expand_dims(reduced, axis)
+
+
+# ---- sum and broadcast_to
+
+_sum = linear(
+    "sum",
+    lambda xp, x, axis, keepdims: xp.add.reduce(x, axis=axis, keepdims=keepdims),
+    lambda g, like, axis, keepdims: _spread(_expand(g, axis, keepdims), like.shape),
+)
+
+
+def _broadcast_to(xp: Any, x: Array, *, rank: int, shape: tuple[int, ...]) -> Array:
+    lead = x.shape[: x.ndim - rank]
+    if lead:
+        x = x.reshape(lead + (1,) * (len(shape) - rank) + x.shape[x.ndim - rank :])
+    return xp.broadcast_to(x, lead + shape)
+
+
+_broadcast = linear(
+    "broadcast_to", _broadcast_to, lambda g, like, rank, shape: unbroadcast(g, like.shape, g.ndim - len(shape))
+)
+
+
+def _spread(x: Array, shape: tuple[int, ...]) -> Array:
+    """Broadcast the trailing axes of ``x``, already as many as ``shape`` has, to ``shape``."""
+    return _broadcast(x, rank=len(shape), shape=shape)
+
+
+def broadcast_to(x: Array, shape: Sequence[int]) -> Array:
+    """``x`` repeated along new and length-1 axes to ``shape``, without a copy.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    old, new = shape_of(x), tuple(shape)
+    fits = len(old) <= len(new) and all(a in (1, b) for a, b in zip(old[::-1], new[::-1], strict=False))
+    if not fits:
+        raise ValueError(f"broadcast_to: shape {old} does not broadcast to {new}; trailing axes must be equal or 1")
+    return _broadcast(_array(x), rank=len(old), shape=new)
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...], lead: int = 0) -> Array:
+    """Sum a cotangent over the axes along which its operand was broadcast.
+
+    Args:
+        g: cotangent, of shape ``leading axes + shape of the result``.
+        shape: of the operand.
+        lead: how many leading axes to leave alone.
+    """
+    full = g.shape[lead:]
+    extra = len(full) - len(shape)
+    axes = [i - len(full) for i, n in enumerate(full) if i < extra or (shape[i - extra] == 1 and n != 1)]
+    if axes:
+        g = _sum(g, axis=tuple(axes), keepdims=True)
+    target = g.shape[:lead] + shape
+    if g.shape == target:
+        return g
+    return reshape(g, target)
+
+
+def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Sum of the elements along the axes.
+
+    >>> import tinyad as ad
+    >>> ad.grad(lambda x: ad.sum(x * x, axis=0)[1])(ad.ones((2, 2)).array)
+    array([[0., 2.],
+           [0., 2.]])
+    """
+    return _sum(_array(x), axis=negative_axes("sum", axis, len(shape_of(x))), keepdims=keepdims)
+
+
+_mean = linear(
+    "mean",
+    lambda xp, x, axis, keepdims: xp.mean(x, axis=axis, keepdims=keepdims),
+    lambda g, like, axis, keepdims: _spread(_expand(g, axis, keepdims) / _count(like.shape, axis), like.shape),
+)
+
+
+def _count(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
+    return math.prod([shape[a] for a in axis])
+
+
+def mean(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Arithmetic mean along the axes."""
+    return _mean(_array(x), axis=negative_axes("mean", axis, len(shape_of(x))), keepdims=keepdims)
+
+
+# ---- reductions that are known by their gradient
+
+
+def _reduction(name: str, forward: Callable[..., Any], gradient: Callable[..., Any]) -> Callable[..., Any]:
+    """A general primitive from one function: the gradient of each result with respect to the elements it reduces.
+
+    ``gradient(x, out, axis, **params)`` gets the result with its axes kept and returns an array of the shape of ``x``; both
+    modes are made of it, so they agree by construction.
+    """
+
+    def vjp(g: Array, x: Array, out: Array, *, axis: tuple[int, ...], keepdims: bool, **params: Any) -> Array:
+        return _expand(g, axis, keepdims) * gradient(x, _expand(out, axis, keepdims), axis, **params)
+
+    def jvp(dx: Array, x: Array, out: Array, *, axis: tuple[int, ...], keepdims: bool, **params: Any) -> Array:
+        slope = gradient(x, _expand(out, axis, keepdims), axis, **params)
+        return _sum(dx * slope, axis=axis, keepdims=keepdims)
+
+    return general(name, forward, vjp, jvp)
+
+
+def _share_of_ties(x: Array, out: Array, axis: tuple[int, ...]) -> Array:
+    """Where an extremum is attained; several equal elements share the derivative equally."""
+    attained = astype(equal(x, out), x.dtype)
+    return attained / _sum(attained, axis=axis, keepdims=True)
+
+
+_max = _reduction("max", lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), _share_of_ties)
+_min = _reduction("min", lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), _share_of_ties)
+
+
+def _extremum(primitive: Callable[..., Any], name: str, x: Array, axis: Axes, keepdims: bool) -> Array:
+    axes = negative_axes(name, axis, len(shape_of(x)))
+    if _count(shape_of(x), axes) == 0:
+        raise ValueError(f"{name}: the reduced axes of an array of shape {shape_of(x)} are empty; there is no {name}imum")
+    return primitive(_array(x), axis=axes, keepdims=keepdims)
+
+
+def max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Largest element along the axes. Equal largest elements share the derivative equally."""
+    return _extremum(_max, "max", x, axis, keepdims)
+
+
+def min(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Smallest element along the axes. Equal smallest elements share the derivative equally."""
+    return _extremum(_min, "min", x, axis, keepdims)
+
+
+def _var_gradient(x: Array, out: Array, axis: tuple[int, ...], correction: float) -> Array:
+    return (x - _mean(x, axis=axis, keepdims=True)) * (2.0 / (_count(x.shape, axis) - correction))
+
+
+_var = _reduction(
+    "var",
+    lambda xp, x, axis, keepdims, correction: xp.var(x, axis=axis, ddof=correction, keepdims=keepdims),
+    _var_gradient,
+)
+
+
+def var(x: Array, axis: Axes = None, keepdims: bool = False, correction: float = 0.0) -> Array:
+    """Variance along the axes: the sum of squared distances from the mean, divided by ``n - correction``.
+
+    Raises:
+        ValueError: if ``n - correction`` is not positive.
+    """
+    axes = negative_axes("var", axis, len(shape_of(x)))
+    count = _count(shape_of(x), axes)
+    if count <= correction:
+        raise ValueError(f"var: {count} elements along the axes with correction={correction}; more elements are needed")
+    return _var(_array(x), axis=axes, keepdims=keepdims, correction=correction)
+
+
+def std(x: Array, axis: Axes = None, keepdims: bool = False, correction: float = 0.0) -> Array:
+    """Standard deviation, the root of `var`. Its derivative is taken as 0 where all elements are equal."""
+    return _root(var(x, axis, keepdims, correction))
+
+
+def _root(x: Array) -> Array:
+    """Square root with derivative 0 at 0, for values that are squares themselves."""
+    vanishes = equal(x, 0)
+    return where(vanishes, 0.0, sqrt(where(vanishes, 1.0, x)))
+
+
+def _logsumexp(xp: Any, x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+    top = xp.max(x, axis=axis, keepdims=True) if x.size else xp.zeros_like(x, shape=[1] * x.ndim)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # infinite elements would give inf - inf
+    total = xp.log(xp.add.reduce(xp.exp(x - top), axis=axis, keepdims=keepdims))
+    return total + (top if keepdims else top.reshape(total.shape))
+
+
+def _softmax(x: Array, out: Array, axis: tuple[int, ...]) -> Array:
+    return exp(x - where(equal(out, -math.inf), 0.0, out))
+
+
+_logsumexp_primitive = _reduction("logsumexp", _logsumexp, _softmax)
+
+
+def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """``log(sum(exp(x)))`` along the axes, without overflow; its gradient is the softmax of ``x``.
+
+    >>> import tinyad as ad
+    >>> import numpy as np
+    >>> float(ad.logsumexp(np.array([1000.0, 1000.0])))
+    1000.6931471805599
+    """
+    axes = negative_axes("logsumexp", axis, len(shape_of(x)))
+    return _logsumexp_primitive(_array(x), axis=axes, keepdims=keepdims)
+
+
+def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
+    """The vector norm of the elements along the axes: ``ord`` 1, 2, infinity, or another ``p >= 1``.
+
+    At zero the derivative is taken as 0, the subgradient of least norm.
+    """
+    if ord == 2:
+        return _root(sum(square(x), axis, keepdims))
+    if ord == 1:
+        return sum(absolute(x), axis, keepdims)
+    if ord == math.inf:
+        return max(absolute(x), axis, keepdims)
+    if ord < 1:
+        raise ValueError(f"norm: ord={ord!r}; expected a number of at least 1, or math.inf")
+    total = sum(absolute(x) ** ord, axis, keepdims)
+    vanishes = equal(total, 0)
+    return where(vanishes, 0.0, where(vanishes, 1.0, total) ** (1.0 / ord))
+
+
+# ---- cumulative sum
+
+_cumsum = linear(
+    "cumsum",
+    lambda xp, x, axis: xp.cumsum(x, axis=axis),
+    lambda g, like, axis: flip(_cumsum(flip(g, axis), axis=axis), axis),
+)
+
+
+def cumsum(x: Array, axis: int | None = None) -> Array:
+    """Running sum along an axis; without ``axis`` over all elements in row-major order."""
+    if axis is None:
+        return cumsum(ravel(x), 0)
+    return _cumsum(x, axis=negative_axis("cumsum", axis, len(shape_of(x))))

@@ -1,0 +1,189 @@
+"""The reverse walk: from the last node to the first, carrying cotangents.
+
+The cotangent of a node is the derivative of the walk's outputs, weighted, with respect to that node's result. A node hands its
+cotangent to its parents through its primitive's vjp; ids increase with time, so visiting nodes by falling id means that a
+cotangent is complete when its node is reached, whatever the shape of the graph, without recursion.
+
+Nested derivatives need no levels. A walk stops at its own leaves, and ids tell what is older than they are: if the tape also
+reaches an older node, or a leaf that is not ours, somebody may want to differentiate the result again, and the rules are run on
+Tensors, which records them; otherwise they run on plain arrays.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from .backend import Array, module_of
+from .kinds import Deferred
+from .primitives.joining import stack
+from .primitives.reductions import unbroadcast
+from .primitives.shaping import astype
+from .tape import Node, lifted, seeks_anomalies
+from .tensor import Tensor, unwrap
+
+__all__ = ["collect", "reverse"]
+
+_by_id = attrgetter("id")
+
+
+def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node], bool]:
+    """The nodes between leaves and outputs by rising id, and whether the tape also reaches what is not ours.
+
+    Nodes older than the oldest leaf cannot depend on a leaf, so they are not followed.
+    """
+    first = min([leaf.id for leaf in leaves], default=-1)
+    ours = set(leaves)
+    seen = set(leaves).union(outputs)
+    stack = [node for node in seen if node not in ours]
+    nodes = []
+    foreign = any(leaf.parents for leaf in leaves)
+    while stack:
+        node = stack.pop()
+        if node.id < first or node.primitive is None:
+            foreign = True
+            continue
+        nodes.append(node)
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    nodes.sort(key=_by_id)
+    return (depending(nodes, ours) if foreign else nodes), foreign
+
+
+def depending(nodes: Sequence[Node], leaves: set[Node]) -> list[Node]:
+    """Those of the nodes, given by rising id, that depend on a leaf."""
+    reached = set(leaves)
+    kept = []
+    for node in nodes:
+        if not reached.isdisjoint(node.parents):
+            reached.add(node)
+            kept.append(node)
+    return kept
+
+
+def reverse(
+    outputs: Sequence[Node],
+    cotangents: Sequence[Any],
+    leaves: Sequence[Node],
+    lead: int = 0,
+    recorded: bool | None = None,
+) -> list[Any]:
+    """The cotangents of the leaves, given those of the outputs.
+
+    Args:
+        outputs: the nodes to start from.
+        cotangents: one per output, of its shape, with ``lead`` extra leading axes: one walk then serves many cotangents.
+        leaves: the nodes to stop at.
+        recorded: whether to run the rules on Tensors; by default if the result can be differentiated again.
+
+    Returns:
+        One cotangent per leaf, ``None`` where no output depends on it. They are Tensors if the walk was recorded because the
+        tape reaches other leaves, else plain arrays that belong to the caller.
+    """
+    nodes, foreign = collect(outputs, leaves)
+    if recorded is None:
+        recorded = foreign or any(type(g) is Tensor and g.node is not None for g in cotangents)
+    walk = _Walk(recorded, lead)
+    for node, g in zip(outputs, cotangents, strict=True):
+        walk.add(node, g if recorded else unwrap(g))
+    wanted = {*nodes, *leaves} if foreign else None
+    with np.errstate(all="ignore"):  # infinite partials are the rules' business, not the user's
+        while nodes:
+            walk.visit(nodes.pop(), wanted)
+    return [walk.result(leaf) for leaf in leaves]
+
+
+class _Walk:
+    """The cotangents of a reverse walk that are not used up yet."""
+
+    __slots__ = ("anomalies", "cotangents", "given", "lead", "owned", "recorded")
+
+    def __init__(self, recorded: bool, lead: int) -> None:
+        self.cotangents: dict[Node, Any] = {}
+        self.owned: set[Node] = set()  # nodes whose cotangent this walk has allocated, so that it may add in place
+        self.given: set[int] = set()
+        self.recorded = recorded
+        self.lead = lead
+        self.anomalies = seeks_anomalies()
+
+    def visit(self, node: Node, wanted: set[Node] | None) -> None:
+        """Use up a node's cotangent: hand it to the parents."""
+        g = self.cotangents.pop(node, None)
+        if g is None:
+            return
+        primitive, parents = node.primitive, node.parents
+        assert primitive is not None
+        if wanted is not None:
+            parents = tuple([parent if parent in wanted else None for parent in parents])
+        saved = lifted(node) if self.recorded else node.saved
+        if self.lead and not primitive.maps_leading_axes:
+            contributions = self._one_by_one(g, node, saved, parents)
+        else:
+            contributions = primitive.vjp(g, node, saved, parents)
+        if self.anomalies:
+            _check_finite(g, node, contributions)
+        for parent, contribution in zip(parents, contributions, strict=True):
+            if parent is not None and contribution is not None:
+                self.add(parent, contribution)
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add to a node's cotangent. A cotangent is changed in place only if this walk has allocated it."""
+        held = self.cotangents.get(node)
+        if type(g) is Deferred:
+            self.cotangents[node] = g.add_to(held if held is None or node in self.owned else held.copy())
+            self.owned.add(node)
+            return
+        if node.shape is not None:
+            if (g.shape[self.lead :] if self.lead else g.shape) != node.shape:
+                g = unbroadcast(g, node.shape, self.lead)
+            if g.dtype != node.dtype:
+                g = astype(g, node.dtype)
+        if held is None:
+            self.cotangents[node] = g
+        elif node in self.owned:
+            held += g
+        else:
+            self.cotangents[node] = held = held + g
+            if type(held) is not Tensor and held.ndim:  # not a Tensor, not a NumPy scalar: can be added to in place
+                self.owned.add(node)
+
+    def _one_by_one(self, g: Any, node: Node, saved: Any, parents: Sequence[Node | None]) -> list[Any]:
+        """Contributions for a rule that takes one cotangent at a time."""
+        assert node.primitive is not None
+        count = next(len(part) for part in g if part is not None) if type(g) is list else len(g)
+        each = [[None if part is None else part[i] for part in g] if type(g) is list else g[i] for i in range(count)]
+        rows = [node.primitive.vjp(row, node, saved, parents) for row in each]
+        return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
+
+    def result(self, leaf: Node) -> Array | None:
+        """A leaf's cotangent, which the caller may keep and change."""
+        g = self.cotangents.pop(leaf, None)
+        if g is None or type(g) is Tensor or leaf in self.owned or not g.ndim:
+            return g
+        # A view, or an array that somebody else holds as well (2 references: `g` and getrefcount's argument)
+        return g.copy() if g.base is not None or sys.getrefcount(g) > 2 else g
+
+
+def _check_finite(g: Any, node: Node, contributions: Sequence[Any]) -> None:
+    if any(not _finite(part) for part in (g if type(g) is list else [g]) if part is not None):
+        return
+    for i, (parent, c) in enumerate(zip(node.parents, contributions, strict=True)):
+        if parent is None or c is None:
+            continue
+        if type(c) is not Deferred and not _finite(c):
+            line = getattr(node, "line", "a line that was not recorded, because it ran before `with ad.detect_anomaly()`")
+            raise FloatingPointError(
+                f"the derivative of `{node.primitive.name if node.primitive else 'input'}` turned a finite cotangent into "
+                f"inf or nan, for operand {i} of shape {parent.shape}, result of shape {node.shape}.\n  recorded at {line}"
+            )
+
+
+def _finite(values: Any) -> bool:
+    values = unwrap(values)
+    return bool(module_of(values).isfinite(values).all())

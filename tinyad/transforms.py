@@ -1,0 +1,531 @@
+"""The transforms users call: from a function to its derivatives.
+
+All of them evaluate the function once on fresh leaves, which leaves a tape, and walk over that tape. Arguments and results may
+be pytrees (see `tinyad.tree`). A transform gives back what it was given: plain arrays for plain arrays, Tensors for Tensors;
+and Tensors, too, when the function uses a variable of a surrounding derivative, so that transforms nest to any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .backend import Array, module_of
+from .forward import forward
+from .primitives.elementwise import positive
+from .reverse import collect, depending, reverse
+from .tape import Node, Variable, is_paused, recording, variable
+from .tensor import Tensor, unwrap
+
+__all__ = [
+    "Linearization", "backward", "gnvp", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp",
+]  # fmt: skip
+
+Function = Callable[..., Any]
+
+
+# ---- evaluating a function on fresh leaves
+
+
+class _Record:
+    """A function's evaluation on fresh leaves: what every transform starts from.
+
+    Attributes:
+        leaves: the nodes of the leaves of the arguments differentiated.
+        structures: those arguments' structures.
+        out: what the function returned.
+    """
+
+    def __init__(self, name: str, f: Function, args: Sequence[Any], argnums: Sequence[int], kwargs: dict[str, Any]) -> None:
+        self.name = name
+        self.leaves: list[Node] = []
+        self.structures: list[tree.Structure] = []
+        self.values: list[Array] = []
+        self.given_tensors = False
+        self.argnums = argnums
+        self.paused = is_paused()
+        fresh = list(args)
+        for position in argnums:
+            fresh[position] = self._open(args[position], position)
+        with recording():
+            self.out = f(*fresh, **kwargs)
+
+    def _open(self, argument: Any, position: int) -> Any:
+        values, structure = tree.flatten(argument)
+        opened = []
+        for k, value in enumerate(values):
+            self.given_tensors = self.given_tensors or type(value) is Tensor
+            opened.append(_fresh(value, self.paused, lambda k=k: f"{self.name}: argument {position}{tree.paths(argument)[k]}"))
+        if not opened:
+            raise TypeError(f"{self.name}: argument {position} is {argument!r}, which holds no array to differentiate by")
+        self.structures.append(structure)
+        self.leaves += [tensor.node for tensor in opened]  # type: ignore[misc]
+        self.values += [tensor.array for tensor in opened]
+        return tree.unflatten(structure, opened)
+
+    def per_argument(self, leaves: Sequence[Any]) -> list[Any]:
+        """Leaves of all differentiated arguments, put back into the arguments' structures."""
+        parts, start = [], 0
+        for structure in self.structures:
+            parts.append(tree.unflatten(structure, list(leaves[start : start + structure.size])))
+            start += structure.size
+        return parts
+
+    def released(self, value: Any) -> Any:
+        """A result for the user: without its place on the tape, unless it reaches leaves that are not ours."""
+        if not isinstance(value, Tensor):
+            return value
+        node = value.node
+        if node is not None and not self.paused and collect([node], self.leaves)[1]:
+            return value
+        return Tensor(value.array) if self.given_tensors else value.array
+
+    def finished(self, results: Sequence[Any]) -> list[Any]:
+        """Derivatives for the user: zeros for ``None``, Tensors where Tensors were given."""
+        return [self._finished(g, value, leaf) for g, value, leaf in zip(results, self.values, self.leaves, strict=True)]
+
+    def _finished(self, g: Any, value: Array, leaf: Node) -> Any:
+        if g is None:
+            g = module_of(value).zeros(value.shape, value.dtype)
+        if self.paused:
+            g = unwrap(g)
+        if type(g) is Tensor and g.node is not None:
+            return g
+        if leaf.parents and not self.paused:
+            # constant here, but not for want of a record: a surrounding derivative finds its leaf, and zeros
+            return Tensor(unwrap(g), Node(_independent, leaf.parents, (), {}, unwrap(g)))
+        return Tensor(g) if self.given_tensors and type(g) is not Tensor else g
+
+
+class _Independent(type(positive.primitive)):  # type: ignore[misc]
+    """A result that a leaf was asked about and does not change: derivative zero."""
+
+    def __init__(self) -> None:
+        self.name = "independent"
+
+    def vjp(self, g: Any, node: Node, saved: Any, parents: Any) -> Sequence[Any]:
+        return (None,) * len(parents)
+
+    def jvp(self, tangents: Any, node: Node, saved: Any) -> Any:
+        return None
+
+
+_independent = _Independent()
+
+
+def _fresh(value: Any, paused: bool, where: Callable[[], str]) -> Tensor:
+    """A fresh leaf for a value: an identity on the tape if the value has a place there already."""
+    if type(value) is Tensor and value.node is not None and not paused:
+        return Tensor(value.array, Node(positive.primitive, (value.node,), (None, None), {}, value.array))
+    array = unwrap(value)
+    array = array if hasattr(array, "dtype") else np.asarray(array)
+    if array.dtype.kind not in "fc":
+        raise TypeError(
+            f"{where()} has dtype {array.dtype}; only floating-point numbers can be differentiated by. "
+            f"Convert it, for instance with .astype(float), write numbers with a decimal point, or choose other argnums"
+        )
+    return variable(array)
+
+
+def _positions(name: str, argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for position in positions:
+        if not -count <= position < count:
+            raise ValueError(f"{name}: argnums={argnums!r}, but the function was called with {count} positional arguments")
+    return tuple([position % count for position in positions])
+
+
+def _output_node(name: str, out: Any) -> Node:
+    """The place of an output that must depend on the input."""
+    if type(out) is Tensor and out.node is not None:
+        return out.node
+    kind = "a constant Tensor" if type(out) is Tensor else f"{type(out).__name__}"
+    raise ValueError(
+        f"{name}: the output does not depend on the input: the function returned {kind} without a place on the tape. "
+        f"Compute it from the arguments with tinyad's or NumPy's functions; float(x), x.array, np.asarray and ad.no_grad leave "
+        f"the tape"
+    )
+
+
+# ---- reverse mode
+
+
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The function that evaluates ``f`` and its gradient.
+
+    Args:
+        f: a function with a scalar output.
+        argnums: which positional arguments to differentiate by; several give a tuple of gradients.
+        has_aux: whether ``f`` returns ``(value, aux)``, of which only the value is differentiated.
+
+    Returns:
+        A function of the same arguments that returns ``(value, gradient)``, or ``((value, aux), gradient)``. The gradient has
+        the structure, shapes and dtypes of the argument.
+
+    Raises:
+        ValueError: if the output is no scalar or does not depend on the arguments.
+        TypeError: if an argument to differentiate by holds integers, or nothing.
+
+    >>> import numpy as np, tinyad as ad
+    >>> loss = lambda p, x: ad.sum((x @ p["w"] + p["b"]) ** 2)
+    >>> value, g = ad.value_and_grad(loss)({"w": np.ones(2), "b": 1.0}, np.eye(2))
+    >>> float(value), g["w"], float(g["b"])
+    (8.0, array([4., 4.]), 8.0)
+    """
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        record = _Record("grad", f, args, _positions("grad", argnums, len(args)), kwargs)
+        out, aux = _split_aux("grad", record.out) if has_aux else (record.out, None)
+        node = _scalar_node(out)
+        seed = module_of(out.array).ones((), node.dtype)
+        gradient = record.finished(_reverse_from(node, seed, record.leaves))
+        parts = record.per_argument(gradient)
+        value = record.released(out)
+        result = (value, tree.map(record.released, aux)) if has_aux else value
+        return result, (parts[0] if isinstance(argnums, int) else tuple(parts))
+
+    return value_and_gradient
+
+
+def _split_aux(name: str, out: Any) -> tuple[Any, Any]:
+    if not (isinstance(out, tuple) and len(out) == 2):
+        raise TypeError(f"{name}: has_aux=True, but the function returned {type(out).__name__}; expected (value, aux)")
+    return out
+
+
+def _scalar_node(out: Any) -> Node:
+    if isinstance(out, (tuple, list, dict)):
+        raise TypeError(
+            f"grad: the function returned a {type(out).__name__}; expected a scalar. For (value, aux) pass has_aux=True; for "
+            f"several outputs use ad.vjp or ad.jacobian"
+        )
+    shape = getattr(out, "shape", ())
+    if shape != ():
+        raise ValueError(
+            f"grad: the function returned an array of shape {shape}; expected a scalar. Sum it with ad.sum, or use ad.jacobian "
+            f"for all derivatives or ad.vjp for a weighted sum of them"
+        )
+    node = _output_node("grad", out)
+    if node.dtype.kind == "c":
+        raise TypeError("grad: the function returned a complex number; expected a real one. Use ad.vjp, or its real part")
+    return node
+
+
+def _reverse_from(node: Node, seed: Any, leaves: Sequence[Node]) -> list[Any]:
+    """The gradient of one output, which must depend on a leaf (though its derivative may be zero)."""
+    results = reverse([node], [seed], leaves)
+    if all(g is None for g in results) and not depending([*collect([node], leaves)[0], node], set(leaves)):
+        raise ValueError(
+            "grad: the output does not depend on the input, only on other Tensors. Differentiate by the argument the function "
+            "uses (argnums), or use ad.vjp where zero is meant"
+        )
+    return results
+
+
+def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The gradient of ``f``, a function of the same arguments; see `value_and_grad`.
+
+    With ``has_aux=True`` it returns ``(gradient, aux)``.
+
+    >>> import tinyad as ad
+    >>> ad.grad(lambda x: x * ad.grad(lambda y: x * y)(x))(3.0)
+    np.float64(6.0)
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """Evaluate ``f`` and return its pullback, the transpose of its Jacobian as a function.
+
+    Returns:
+        ``(out, pullback)``, or ``(out, pullback, aux)``. ``pullback(cotangent)`` takes a tree like ``out`` and returns a tuple
+        with a tree like each argument. It may be called any number of times.
+
+    >>> import numpy as np, tinyad as ad
+    >>> y, pullback = ad.vjp(lambda x: ad.sin(x), np.zeros(2))
+    >>> pullback(np.array([1.0, 2.0]))
+    (array([1., 2.]),)
+    """
+    record = _Record("vjp", f, args, range(len(args)), {})
+    out, aux = _split_aux("vjp", record.out) if has_aux else (record.out, None)
+    outputs, structure = tree.flatten(out)
+
+    def pullback(cotangent: Any) -> Any:
+        given = tree.same_structure("cotangent", structure, cotangent, "output")
+        pairs = [
+            (y.node, _like("cotangent", g, y.array))
+            for y, g in zip(outputs, given, strict=True)
+            if type(y) is Tensor and y.node is not None
+        ]
+        results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
+        return tuple(record.per_argument(record.finished(results)))
+
+    primal = tree.unflatten(structure, [record.released(y) for y in outputs])
+    return (primal, pullback, tree.map(record.released, aux)) if has_aux else (primal, pullback)
+
+
+def _like(name: str, value: Any, array: Array) -> Any:
+    """``value`` as a cotangent or tangent of ``array``: same shape, same dtype."""
+    shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
+    if shape != array.shape:
+        raise ValueError(f"{name}: shape {shape} given, but {array.shape} expected, the shape of what it belongs to")
+    if dtype is None:
+        return module_of(array).asarray(value, dtype=array.dtype)
+    return value if dtype == array.dtype else value.astype(array.dtype)
+
+
+def backward(y: Tensor, gradient: Any = None) -> None:
+    """Add the derivative of ``y`` to ``grad`` of every variable (`tinyad.tensor`) that it depends on.
+
+    It may be called again, and adds again. The tape lives as long as ``y`` does.
+
+    Args:
+        y: a recorded Tensor; a scalar unless ``gradient`` is given.
+        gradient: the cotangent of ``y``, of its shape.
+
+    Raises:
+        ValueError: if ``y`` is no scalar and no ``gradient`` is given, or if it is not recorded.
+    """
+    node = _output_node("backward", y)
+    if gradient is None:
+        if y.shape != ():
+            raise ValueError(
+                f"backward: y has shape {y.shape}; expected a scalar. Sum it first, or pass gradient=, an array of that shape"
+            )
+        gradient = module_of(y.array).ones((), y.dtype)
+    variables = _variables(node)
+    if not variables:
+        raise ValueError("backward: y does not depend on a variable made by ad.tensor(...)")
+    results = reverse([node], [unwrap(_like("gradient", gradient, y.array))], variables, recorded=False)
+    for leaf, g in zip(variables, results, strict=True):
+        if g is not None:
+            leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+
+def _variables(output: Node) -> list[Variable]:
+    seen, stack, found = {output}, [output], []
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Variable):
+            found.append(node)
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return found
+
+
+Tensor.backward = backward
+
+
+# ---- forward mode
+
+
+class Linearization:
+    """A function's derivative at a point, as a linear map that can be applied many times; made by `linearize`.
+
+    Attributes:
+        value: the function's value at the point.
+    """
+
+    def __init__(self, record: _Record) -> None:
+        self._record = record
+        self._outputs, self._structure = tree.flatten(record.out)
+        self.value = tree.unflatten(self._structure, [record.released(y) for y in self._outputs])
+
+    def __call__(self, *tangents: Any) -> Any:
+        """The derivative in a direction: a tree like the argument (one each, for several) gives a tree like ``value``."""
+        record = self._record
+        if len(tangents) != len(record.structures):
+            raise ValueError(f"{record.name}: got {len(tangents)} tangents for {len(record.structures)} arguments")
+        given = []
+        for i, (structure, tangent) in enumerate(zip(record.structures, tangents, strict=True)):
+            given += tree.same_structure(f"tangent {i}", structure, tangent, f"argument {i}")
+        directions = [_like("tangent", t, value) for t, value in zip(given, record.values, strict=True)]
+        return tree.unflatten(self._structure, self._push(directions))
+
+    def _push(self, directions: Sequence[Any], lead: tuple[int, ...] = ()) -> list[Any]:
+        record = self._record
+        places = {id(y): y.node for y in self._outputs if type(y) is Tensor and y.node is not None}
+        nodes = list(dict.fromkeys(places.values()))
+        tangents = dict(zip(nodes, forward(nodes, record.leaves, directions, len(lead)), strict=True))
+        return [self._finished(tangents.get(places.get(id(y))), y, lead) for y in self._outputs]
+
+    def _finished(self, tangent: Any, y: Any, lead: tuple[int, ...]) -> Any:
+        array = unwrap(y)
+        if tangent is None:
+            tangent = module_of(array).zeros(lead + getattr(array, "shape", ()), getattr(array, "dtype", None))
+        if self._record.paused:
+            tangent = unwrap(tangent)
+        return Tensor(tangent) if self._record.given_tensors and type(tangent) is not Tensor else tangent
+
+    def transpose(self, cotangent: Any) -> Any:
+        """The transposed map, as the pullback of `vjp` for one argument."""
+        given = tree.same_structure("cotangent", self._structure, cotangent, "output")
+        record = self._record
+        pairs = [(y.node, _like("cotangent", g, y.array)) for y, g in zip(self._outputs, given, strict=True) if _on_tape(y)]
+        results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
+        parts = record.per_argument(record.finished(results))
+        return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _on_tape(y: Any) -> bool:
+    return type(y) is Tensor and y.node is not None
+
+
+def linearize(f: Function, *args: Any) -> Linearization:
+    """Evaluate ``f`` once and return its derivative there as a linear map.
+
+    >>> import numpy as np, tinyad as ad
+    >>> lin = ad.linearize(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> lin.value
+    array([1., 4.])
+    >>> lin(np.array([1.0, 0.0])), lin.transpose(np.array([1.0, 1.0]))
+    (array([2., 0.]), array([2., 4.]))
+    """
+    return Linearization(_Record("linearize", f, args, range(len(args)), {}))
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Evaluate ``f`` and its derivative in one direction.
+
+    Args:
+        primals: the arguments, a tuple.
+        tangents: the direction, a tuple with a tree like each argument.
+
+    Returns:
+        ``(out, tangent of out)``.
+
+    >>> import tinyad as ad
+    >>> ad.jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
+    (np.float64(6.0), np.float64(3.0))
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("jvp: primals and tangents are tuples with an entry per argument; write (x,) for a single one")
+    record = _Record("jvp", f, tuple(primals), range(len(primals)), {})
+    lin = Linearization(record)
+    return lin.value, lin(*tangents)
+
+
+# ---- whole matrices
+
+
+def jacobian(f: Function, argnums: int = 0, mode: str | None = None) -> Function:
+    """The Jacobian of ``f``: all derivatives of all outputs.
+
+    One walk carries all rows (``mode="reverse"``) or all columns (``"forward"``) along a leading axis, without a Python loop;
+    by default whichever are fewer.
+
+    Returns:
+        A function of the arguments of ``f``. For arrays the result has shape ``output.shape + input.shape``; for trees it is
+        a tree like the output, whose leaves are trees like the argument.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
+    array([[3., 0., 1.],
+           [0., 3., 2.]])
+    """
+    if mode not in (None, "reverse", "forward"):
+        raise ValueError(f"jacobian: mode={mode!r}; expected 'reverse', 'forward' or None")
+
+    def all_derivatives(*args: Any, **kwargs: Any) -> Any:
+        record = _Record("jacobian", f, args, _positions("jacobian", argnums, len(args)), kwargs)
+        outputs, structure = tree.flatten(record.out)
+        for y in outputs:
+            _output_node("jacobian", y)
+        rows = sum(y.size for y in outputs)
+        columns = sum(value.size for value in record.values)
+        by_rows = mode == "reverse" or (mode is None and rows <= columns)
+        blocks = _rows(record, outputs) if by_rows else _columns(record, outputs)
+        return tree.unflatten(structure, [record.per_argument(row)[0] for row in blocks])
+
+    return all_derivatives
+
+
+def _basis(array: Array) -> Array:
+    """All unit arrays of the shape of ``array``, along a leading axis."""
+    return module_of(array).eye(array.size, dtype=array.dtype).reshape((array.size, *array.shape))
+
+
+def _rows(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
+    blocks = []
+    for y in outputs:
+        found = reverse([y.node], [_basis(y.array)], record.leaves, lead=1)  # type: ignore[list-item]
+        blocks.append([_block(record, g, y.array, value) for g, value in zip(found, record.values, strict=True)])
+    return blocks
+
+
+def _block(record: _Record, g: Any, y: Array, value: Array) -> Any:
+    if g is None:
+        g = module_of(value).zeros((y.size, *value.shape), value.dtype)
+    return _as_given(record, g.reshape(y.shape + value.shape))
+
+
+def _columns(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
+    lin = Linearization(record)
+    blocks: list[list[Any]] = [[] for _ in outputs]
+    for k, value in enumerate(record.values):
+        directions = [_basis(value) if i == k else None for i in range(len(record.values))]
+        for block, y, tangent in zip(blocks, outputs, lin._push(directions, (value.size,)), strict=True):
+            axes = (*range(1, len(y.shape) + 1), 0)
+            moved = tangent.transpose(axes)
+            block.append(_as_given(record, moved.reshape(y.shape + value.shape)))
+    return blocks
+
+
+def _as_given(record: _Record, value: Any) -> Any:
+    value = unwrap(value) if record.paused else value
+    return Tensor(value) if record.given_tensors and type(value) is not Tensor else value
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """The Hessian of a scalar function: a forward walk over the reverse walk, all columns at once.
+
+    For an array argument the result has shape ``x.shape + x.shape``; for a tree it is a tree of trees.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums, mode="forward")
+
+
+# ---- products with second derivatives
+
+
+def hvp(f: Function, x: Any, v: Any) -> Any:
+    """The Hessian of a scalar function at ``x`` times ``v``, for about the price of two gradients.
+
+    Source: B. Pearlmutter, "Fast exact multiplication by the Hessian", 1994.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.hvp(lambda x: x[0] ** 2 * x[1], np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    array([4., 2.])
+    """
+    return jvp(grad(f), (x,), (v,))[1]
+
+
+def gnvp(model: Function, loss: Function, x: Any, v: Any) -> Any:
+    """The Gauss-Newton matrix ``J' H J`` of ``loss(model(x))`` times ``v``: ``J`` is the model's Jacobian, ``H`` the Hessian of
+    the loss at the model's output.
+
+    Unlike the Hessian it is positive semidefinite whenever the loss is convex.
+
+    Source: N. Schraudolph, "Fast curvature matrix-vector products for second-order gradient descent", 2002.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.gnvp(lambda x: x * x, lambda y: 0.5 * ad.sum(y * y), np.array([1.0, 2.0]), np.ones(2))
+    array([ 4., 16.])
+    """
+    lin = linearize(model, x)
+    return lin.transpose(hvp(loss, lin.value, lin(v)))
