@@ -16,7 +16,7 @@ kind                      declares                          the kind derives
 Two conventions make the rules short:
 
 * **Arguments are named for what they are**, and only what a rule names is saved on the tape: ``x`` and ``y`` (or the names the
-  kind is given) are the operands, ``out`` the result. ``elementwise("exp", lambda out: out)`` keeps the result and not the input.
+  kind is given) are the operands, ``out`` the result. ``elementwise("exp", "out")`` keeps the result and not the input.
 * **Primitives act on the trailing axes** of their operands: axes are counted from the end and shapes are those of one example,
   so every function and every rule maps over extra leading axes by itself. The Jacobian is one reverse walk with such an axis.
 
@@ -118,7 +118,7 @@ class Elementwise(Primitive):
 
     def __init__(self, name: str, forward: Forward, partials: Sequence[Any], operands: Sequence[str], times: Function) -> None:
         super().__init__(name, forward)
-        self.needs = tuple(_positions(p, operands) if callable(p) else () for p in partials)
+        self.needs = tuple(_needs(p, operands) for p in partials)
         self.products = tuple(_product(p, needs, times) for p, needs in zip(partials, self.needs, strict=True))
 
     def saves(self, active: Sequence[int]) -> tuple[bool, ...]:
@@ -129,9 +129,13 @@ class Elementwise(Primitive):
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         if len(parents) == 1:
             return (self.products[0](g, saved),)
-        return [
-            None if parent is None else product(g, saved) for parent, product in zip(parents, self.products, strict=True)
-        ]
+        if len(parents) == 2:  # spelled out: a comprehension costs a call in Python 3.11
+            left, right = self.products
+            return (
+                None if parents[0] is None else left(g, saved),
+                None if parents[1] is None else right(g, saved),
+            )
+        return [None if p is None else product(g, saved) for p, product in zip(parents, self.products, strict=True)]
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         terms = [
@@ -142,16 +146,25 @@ class Elementwise(Primitive):
         return functools.reduce(operator.add, terms)
 
 
+def _needs(partial: Any, operands: Sequence[str]) -> tuple[int, ...]:
+    """Where the arrays that a partial derivative asks for stand among the operands and the result."""
+    if isinstance(partial, str):
+        return ((*operands, "out").index(partial),)
+    return _positions(partial, operands) if callable(partial) else ()
+
+
 def _product(partial: Any, needs: Sequence[int], times: Function) -> Function:
     """``(v, saved) -> v * partial``, written out for the usual numbers of saved arrays because it runs in every walk."""
     if partial is None:
         return lambda v, saved: None
-    if not callable(partial):
-        return (lambda v, saved: v) if partial == 1 else (lambda v, saved: v * partial)
-    if len(needs) == 1:
-        (i,) = needs
-        return lambda v, saved: times(v, partial(saved[i]))
-    return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
+    if partial in (1, -1):
+        return (lambda v, saved: v) if partial == 1 else (lambda v, saved: -v)
+    if len(needs) > 1:
+        return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
+    (i,) = needs
+    if isinstance(partial, str):
+        return lambda v, saved: times(v, saved[i])
+    return lambda v, saved: times(v, partial(saved[i]))
 
 
 def _align(tangent: Any, parent: Node, node: Node) -> Any:
@@ -175,8 +188,8 @@ def elementwise(
 
     Args:
         name: its name; also the array module's function unless ``forward`` says otherwise.
-        partials: per operand, the partial derivative as a function of the operands and result it names, a number where it is
-            constant, or ``None`` where there is no derivative.
+        partials: per operand, the partial derivative as a function of the operands and result it names; or just the name
+            where it is one of them; 1 or -1 where it is that; ``None`` where there is no derivative.
         forward: the array module's name for it, or a function of the module and the operands.
         operands: what the partials call the operands.
         times: the product of a tangent or cotangent with a partial derivative.

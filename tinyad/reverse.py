@@ -89,81 +89,81 @@ def reverse(
     nodes, foreign = collect(outputs, leaves)
     if recorded is None:
         recorded = foreign or any(type(g) is Tensor and g.node is not None for g in cotangents)
-    walk = _Walk(recorded, lead)
+    table = _Cotangents(lead)
     for node, g in zip(outputs, cotangents, strict=True):
-        walk.add(node, g if recorded else unwrap(g))
+        table.add(node, g if recorded else unwrap(g))
     wanted = {*nodes, *leaves} if foreign else None
+    plain = not (recorded or foreign or lead or seeks_anomalies())
     with np.errstate(all="ignore"):  # infinite partials are the rules' business, not the user's
         while nodes:
-            walk.visit(nodes.pop(), wanted)
-    return [walk.result(leaf) for leaf in leaves]
+            node = nodes.pop()
+            g = table.pop(node, None)
+            if g is None:
+                continue
+            if plain:
+                contributions = node.primitive.vjp(g, node, node.saved, node.parents)  # type: ignore[union-attr]
+            else:
+                contributions = _contributions(g, node, recorded, lead, wanted)
+            for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (costs, on every node)
+                if contribution is not None:
+                    table.add(parent, contribution)
+    return [table.result(leaf) for leaf in leaves]
 
 
-class _Walk:
+def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[Node] | None) -> Sequence[Any]:
+    """What a node hands to its parents, in the cases that are not plain: ``wanted`` are the nodes that lead to a leaf."""
+    primitive, parents = node.primitive, node.parents
+    assert primitive is not None
+    if wanted is not None:
+        parents = tuple([parent if parent in wanted else None for parent in parents])
+    saved = lifted(node) if recorded else node.saved
+    if lead and not primitive.maps_leading_axes:
+        contributions = _one_by_one(primitive, g, node, saved, parents)
+    else:
+        contributions = primitive.vjp(g, node, saved, parents)
+    if seeks_anomalies():
+        _check_finite(g, node, contributions)
+    return [None if parent is None else c for parent, c in zip(parents, contributions, strict=True)]
+
+
+def _one_by_one(primitive: Any, g: Any, node: Node, saved: Any, parents: Sequence[Node | None]) -> list[Any]:
+    """Contributions from a rule that takes one cotangent at a time."""
+    count = next(len(part) for part in g if part is not None) if type(g) is list else len(g)
+    each = [[None if part is None else part[i] for part in g] if type(g) is list else g[i] for i in range(count)]
+    rows = [primitive.vjp(row, node, saved, parents) for row in each]
+    return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
+
+
+class _Cotangents(dict[Node, Any]):
     """The cotangents of a reverse walk that are not used up yet."""
 
-    __slots__ = ("anomalies", "cotangents", "given", "lead", "owned", "recorded")
-
-    def __init__(self, recorded: bool, lead: int) -> None:
-        self.cotangents: dict[Node, Any] = {}
-        self.owned: set[Node] = set()  # nodes whose cotangent this walk has allocated, so that it may add in place
-        self.given: set[int] = set()
-        self.recorded = recorded
+    def __init__(self, lead: int) -> None:
         self.lead = lead
-        self.anomalies = seeks_anomalies()
-
-    def visit(self, node: Node, wanted: set[Node] | None) -> None:
-        """Use up a node's cotangent: hand it to the parents."""
-        g = self.cotangents.pop(node, None)
-        if g is None:
-            return
-        primitive, parents = node.primitive, node.parents
-        assert primitive is not None
-        if wanted is not None:
-            parents = tuple([parent if parent in wanted else None for parent in parents])
-        saved = lifted(node) if self.recorded else node.saved
-        if self.lead and not primitive.maps_leading_axes:
-            contributions = self._one_by_one(g, node, saved, parents)
-        else:
-            contributions = primitive.vjp(g, node, saved, parents)
-        if self.anomalies:
-            _check_finite(g, node, contributions)
-        for parent, contribution in zip(parents, contributions, strict=True):
-            if parent is not None and contribution is not None:
-                self.add(parent, contribution)
+        self.owned: set[Node] = set()  # nodes whose cotangent the walk has allocated, so that it may add in place
 
     def add(self, node: Node, g: Any) -> None:
-        """Add to a node's cotangent. A cotangent is changed in place only if this walk has allocated it."""
-        held = self.cotangents.get(node)
+        """Add to a node's cotangent. An array is changed in place only if the walk has allocated it."""
+        held = self.get(node)
         if type(g) is Deferred:
-            self.cotangents[node] = g.add_to(held if held is None or node in self.owned else held.copy())
+            self[node] = g.add_to(held if held is None or node in self.owned else held.copy())
             self.owned.add(node)
             return
-        if node.shape is not None:
-            if (g.shape[self.lead :] if self.lead else g.shape) != node.shape:
-                g = unbroadcast(g, node.shape, self.lead)
-            if g.dtype != node.dtype:
-                g = astype(g, node.dtype)
+        if (g.shape[self.lead :] if self.lead else g.shape) != node.shape:
+            g = unbroadcast(g, node.shape, self.lead)
+        if g.dtype is not node.dtype and g.dtype != node.dtype:
+            g = astype(g, node.dtype)
         if held is None:
-            self.cotangents[node] = g
+            self[node] = g
         elif node in self.owned:
             held += g
         else:
-            self.cotangents[node] = held = held + g
-            if type(held) is not Tensor and held.ndim:  # not a Tensor, not a NumPy scalar: can be added to in place
+            self[node] = held = held + g
+            if type(held) is not Tensor and held.size > 1:  # in place costs three times more for one element: measured
                 self.owned.add(node)
-
-    def _one_by_one(self, g: Any, node: Node, saved: Any, parents: Sequence[Node | None]) -> list[Any]:
-        """Contributions for a rule that takes one cotangent at a time."""
-        assert node.primitive is not None
-        count = next(len(part) for part in g if part is not None) if type(g) is list else len(g)
-        each = [[None if part is None else part[i] for part in g] if type(g) is list else g[i] for i in range(count)]
-        rows = [node.primitive.vjp(row, node, saved, parents) for row in each]
-        return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
 
     def result(self, leaf: Node) -> Array | None:
         """A leaf's cotangent, which the caller may keep and change."""
-        g = self.cotangents.pop(leaf, None)
+        g = self.pop(leaf, None)
         if g is None or type(g) is Tensor or leaf in self.owned or not g.ndim:
             return g
         # A view, or an array that somebody else holds as well (2 references: `g` and getrefcount's argument)

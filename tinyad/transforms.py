@@ -181,9 +181,10 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
         out, aux = _split_aux("grad", record.out) if has_aux else (record.out, None)
         node = _scalar_node(out)
         seed = module_of(out.array).ones((), node.dtype)
-        gradient = record.finished(_reverse_from(node, seed, record.leaves))
-        parts = record.per_argument(gradient)
-        value = record.released(out)
+        cotangents = _reverse_from(node, seed, record.leaves)
+        recorded = any(type(g) is Tensor for g in cotangents)
+        value = record.released(out) if recorded or record.given_tensors else out.array
+        parts = record.per_argument(record.finished(cotangents))
         result = (value, tree.map(record.released, aux)) if has_aux else value
         return result, (parts[0] if isinstance(argnums, int) else tuple(parts))
 

@@ -64,7 +64,7 @@ def absorb(v: Array, partial: Array) -> Array:
 # ---- choosing
 
 where = elementwise(
-    "where", None, lambda condition: condition, lambda condition: logical_not(condition),
+    "where", None, "condition", lambda condition: logical_not(condition),
     operands=("condition", "x", "y"), times=select,
     doc="Elements of ``x`` where ``condition`` is true, else of ``y``.",
 )  # fmt: skip
@@ -73,7 +73,7 @@ where = elementwise(
 
 add = elementwise("add", 1, 1)
 subtract = elementwise("subtract", 1, -1)
-multiply = elementwise("multiply", lambda y: y, lambda x: x)
+multiply = elementwise("multiply", "y", "x")
 divide = elementwise("divide", lambda y: 1.0 / y, lambda y, out: -out / y, times=absorb)
 negative = elementwise("negative", -1)
 positive = elementwise("positive", 1)
@@ -136,7 +136,7 @@ def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
 
 # ---- exponentials and logarithms
 
-exp = elementwise("exp", lambda out: out)
+exp = elementwise("exp", "out")
 expm1 = elementwise("expm1", lambda out: out + 1.0)
 log = elementwise("log", lambda x: 1.0 / x, times=absorb)
 log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=absorb)

@@ -1,0 +1,791 @@
+"""Derivatives from function values alone: the reference that a gradient is checked against.
+
+`numeric_jacobian` differentiates by central differences of fourth order, in float64, and says of every entry how far it
+can be trusted and whether the function has a kink there. `taylor_table` shows the same comparison the way the lecture
+does: how fast the remainder of a Taylor expansion falls as the step is halved and halved again.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import tree
+from ..backend import asnumpy, is_array, module_of
+from ..primitives.joining import concat
+from ..primitives.shaping import ravel, reshape
+from ..tensor import unwrap
+from ..transforms import grad, hvp, jvp, vjp
+
+__all__ = ["DotTest", "NumericJacobian", "TaylorTable", "dot_test", "numeric_jacobian", "taylor_table"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+FIRST_STEP = 1e-3  # times max(1, |x|): truncation h^4 and roundoff eps/h are then both near 1e-13
+REDUCTION = 8.0
+REDUCTIONS = 7
+KINK = 1e-6  # a kink smaller than this part of the slope is no kink: the tolerance of a check is the same
+AGREEMENT = 1e-2  # two steps whose slopes differ by more are not in the range where h^4 holds
+FLOOR = 1e-8  # times the largest slope of the input: below that, differences are not told from roundoff inside f
+TRUSTED = 1e-3  # a step whose roundoff is a larger part of the largest slope tells nothing new
+GROWTH = 4.0  # a kink's second difference stays as it is while h shrinks; noise and jumps grow 8-fold
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+# ---- the numeric Jacobian
+
+
+@dataclass(frozen=True)
+class NumericJacobian:
+    """The Jacobian of a function with respect to one of its inputs, from function values.
+
+    Attributes:
+        input: position of the input among the function's arguments.
+        jacobian: float64, of shape output.shape + input.shape. At a kink: the mean of the two slopes.
+        error: estimated absolute error of ``jacobian``, same shape.
+        kinks: where the slopes to the left and to the right differ, same shape, bool.
+        left, right: one-sided slopes at kinks, equal to ``jacobian`` everywhere else, same shape.
+        scale: the largest slope seen, those over the first (widest) half step included. What is far smaller than this
+            cannot be told from zero.
+    """
+
+    input: int
+    jacobian: FloatArray
+    error: FloatArray
+    kinks: BoolArray
+    left: FloatArray
+    right: FloatArray
+    scale: float
+
+
+@overload
+def numeric_jacobian(f: Callable[..., Any], *inputs: Any, wrt: int) -> NumericJacobian: ...
+
+
+@overload
+def numeric_jacobian(
+    f: Callable[..., Any], *inputs: Any, wrt: Sequence[int] | None = None
+) -> tuple[NumericJacobian, ...]: ...
+
+
+def numeric_jacobian(
+    f: Callable[..., Any], *inputs: Any, wrt: int | Sequence[int] | None = None
+) -> NumericJacobian | tuple[NumericJacobian, ...]:
+    r"""Jacobian of ``f`` by central differences of fourth order, with an error estimate and a kink test per entry.
+
+    The float inputs are handed to ``f`` in float64 whatever their dtype, as copies; ``f`` may change them freely. With
+
+        D(h) = (f(x+h) - f(x-h)) / 2h,   s(h) = (f(x+h) - 2 f(x) + f(x-h)) / h
+
+    the value is Richardson's (4 D(h/2) - D(h)) / 3 and its error |D(h/2) - D(h)| / 12 plus the roundoff
+    4 eps max|f| / h. At a kink of size k inside (x-h/2, x+h/2) it is no use to compare D at two steps: they agree
+    exactly where the kink is at x. But 2 s(h/2) - s(h) is k there, and O(h^3) for a smooth function. A step is accepted
+    when that is negligible; h starts at 1e-3 max(1, |x|) and is divided by 8, at most 7 times, until it is (and 7 more
+    times from 1e-3 |x| on, if x is closer to 0 than that). What is never accepted is a kink, with a slope on either
+    side, or noise or a jump, with an error to match.
+
+    Args:
+        f: takes the inputs as plain arrays, returns one float array, number or Tensor, of any shape.
+        inputs: arrays and anything else ``f`` takes; what holds no floats is held fixed.
+        wrt: positions of the inputs to differentiate; all float arrays if None.
+
+    Returns:
+        For ``wrt=i`` the `NumericJacobian` of that input; otherwise a tuple of them, in the order of ``wrt``.
+
+    Raises:
+        TypeError: no float input, or ``f`` does not return a float array.
+        ValueError: NaN or infinity in an input or in ``f`` there; ``f`` gives two values for the same input; ``f`` is
+            not finite on both sides of an entry, however small the step.
+
+    Source: Abramowitz and Stegun 25.3.21 to 25.3.23 (differences); Ridders, Advances in Engineering Software 4 (1982).
+
+    >>> import numpy as np
+    >>> from tinyad.checking import numeric_jacobian
+    >>> J = numeric_jacobian(np.abs, np.array([-2.0, 0.0, 3.0]), wrt=0)
+    >>> J.jacobian.diagonal().round(9)
+    array([-1.,  0.,  1.])
+    >>> J.kinks.diagonal(), J.left[1, 1].round(6), J.right[1, 1].round(6)
+    (array([False,  True, False]), np.float64(-1.0), np.float64(1.0))
+    """
+    _require_callable("numeric_jacobian", f)
+    held = [_float64(value) for value in inputs]
+    positions = _positions(wrt, inputs)
+    for i in positions:
+        _require_finite("numeric_jacobian", f"input {i}", held[i])
+    modules = [module_of(unwrap(value)) for value in inputs]
+    results = tuple(_numeric_jacobian(f, held, modules, i) for i in positions)
+    return results[0] if isinstance(wrt, int) else results
+
+
+def _numeric_jacobian(f: Callable[..., Any], held: list[Any], modules: list[Any], i: int) -> NumericJacobian:
+    """The Jacobian with respect to input ``i``."""
+    x = held[i]
+
+    def call(entries: FloatArray) -> Any:
+        moved = [*held[:i], entries.reshape(x.shape), *held[i + 1 :]]
+        copies = [module.array(a) if is_array(a) else a for module, a in zip(modules, moved)]
+        with np.errstate(all="ignore"):  # leaving the domain of f is found by its NaN, not by a warning
+            return f(*copies)
+
+    value, eps = _checked_output("numeric_jacobian", call(x.ravel()))
+    again, _ = _checked_output("numeric_jacobian", call(x.ravel()))
+    if value.shape != again.shape or not np.array_equal(value, again):
+        raise ValueError(
+            "numeric_jacobian: f gave two different values for the same input, so differences of its values mean nothing. "
+            "Make it a function of its inputs alone: pass random numbers (dropout masks, seeds) in as inputs."
+        )
+
+    def evaluate(entries: FloatArray) -> FloatArray:
+        try:
+            moved, _ = _as_output("numeric_jacobian", call(entries))
+        except (ArithmeticError, ValueError):  # math.log(-1) and np.linalg.cholesky leave their domain this way
+            return np.full(value.size, np.nan)
+        if moved.shape != value.shape:
+            raise ValueError(
+                f"numeric_jacobian: f returned shape {value.shape} and, after a small change of input {i}, shape {moved.shape}. "
+                "The shape of its output must not depend on the values of its inputs."
+            )
+        return moved.ravel()
+
+    columns, scale = _differentiate(evaluate, x.ravel(), value.ravel(), eps)
+    if not np.isfinite(columns.error).all():
+        entry = int(np.flatnonzero(~np.isfinite(columns.error).all(axis=1))[0])
+        index = [int(k) for k in np.unravel_index(entry, x.shape)]
+        raise ValueError(
+            f"numeric_jacobian: f is not finite on both sides of input {i}{index if index else ''} = {x.ravel()[entry]:.6g}, "
+            "however small the step: the point lies on the edge of the domain of f. Move it inside."
+        )
+
+    def shaped(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return entries.T.reshape(value.shape + x.shape)
+
+    kinks = columns.kinks
+    return NumericJacobian(
+        input=i,
+        jacobian=shaped(columns.value),
+        error=shaped(columns.error),
+        kinks=shaped(kinks),
+        left=shaped(np.where(kinks, columns.left, columns.value)),
+        right=shaped(np.where(kinks, columns.right, columns.value)),
+        scale=max(scale, float(np.abs(columns.value).max(initial=0.0))),
+    )
+
+
+class _Differences(NamedTuple):
+    """What one step tells about some columns of the Jacobian: arrays of shape (columns, outputs)."""
+
+    value: FloatArray
+    error: FloatArray
+    left: FloatArray
+    right: FloatArray
+    kink: FloatArray  # 2 s(h/2) - s(h)
+    disagreement: FloatArray  # |D(h/2) - D(h)|
+    roundoff: FloatArray
+    finite: BoolArray
+
+    @property
+    def roughness(self) -> FloatArray:
+        """Zero for a smooth function as h falls, constant at a kink, growing for noise and jumps."""
+        return np.asarray(np.where(self.finite, np.abs(self.kink) + self.disagreement, np.inf))
+
+    @property
+    def slope(self) -> FloatArray:
+        """The larger of the two one-sided slopes; 0 where f is not finite."""
+        return np.asarray(np.where(self.finite, np.maximum(np.abs(self.left), np.abs(self.right)), 0.0))
+
+
+def _differences(f0: FloatArray, values: FloatArray, h: FloatArray, eps: float) -> _Differences:
+    """From the values of f at x+h, x+h/2, x-h/2, x-h, stacked along the first axis."""
+    far_right, right, left, far_left = values
+    with np.errstate(invalid="ignore", over="ignore"):
+        d1 = (far_right - far_left) / (2 * h)
+        d2 = (right - left) / h
+        s1 = ((far_right - f0) - (f0 - far_left)) / h
+        s2 = ((right - f0) - (f0 - left)) / (h / 2)
+        roundoff = 4 * eps * np.maximum(np.abs(values).max(axis=0), np.abs(f0)) / h
+        return _Differences(
+            value=(4 * d2 - d1) / 3,
+            error=np.abs(d2 - d1) / 12 + roundoff,
+            left=(f0 - left) / (h / 2),
+            right=(right - f0) / (h / 2),
+            kink=2 * s2 - s1,
+            disagreement=np.abs(d2 - d1),
+            roundoff=roundoff,
+            finite=np.isfinite(values).all(axis=0),
+        )
+
+
+class _Columns:
+    """The columns of a Jacobian while the steps shrink: arrays of shape (input entries, output entries)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        shape = inputs, outputs
+        self.value = np.zeros(shape)
+        self.error = np.full(shape, np.inf)
+        self.left, self.right, self.kink_error = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
+        self.smallest_roughness, self.largest_roughness = np.full(shape, np.inf), np.zeros(shape)
+        self.accepted, self.grew, self.settled = (np.zeros(shape, bool) for _ in range(3))
+
+    def unsettled(self) -> npt.NDArray[np.intp]:
+        """The input entries that need a smaller step."""
+        return np.flatnonzero(~self.settled.all(axis=1))
+
+    def take(self, rows: npt.NDArray[np.intp], new: _Differences, scale: float, first: bool) -> None:
+        """Take in what a step tells about the input entries ``rows``."""
+        allowance = 8 * new.roundoff + FLOOR * scale
+        trusted = new.finite & (first | (new.roundoff <= TRUSTED * scale))
+        smallest, largest = self.smallest_roughness[rows], self.largest_roughness[rows]
+        grew = self.grew[rows] | (new.finite & (new.roughness > GROWTH * smallest + allowance))
+        # A function with noise inside (a cast to float32, a large constant added and taken away) is flat at last, when
+        # the step is smaller than its grain: that is no derivative.
+        grain = grew & (np.abs(new.value) <= AGREEMENT * largest)
+        smooth = (
+            trusted
+            & ~grain
+            & (np.abs(new.kink) <= KINK * new.slope + allowance)
+            & (new.disagreement <= AGREEMENT * new.slope + allowance)
+        )
+        before = self.accepted[rows]
+        better = np.where(before, smooth & (new.error < self.error[rows]), smooth | (new.roughness < smallest))
+        # After noise, two slopes may agree by chance: their full disagreement is then the error.
+        error = np.where(smooth & ~grew, new.error, new.roughness + new.roundoff)
+        # A smaller step is worth its evaluations only while truncation widens the tolerance of a check.
+        exact = smooth & (new.error - new.roundoff <= KINK * np.abs(new.value) + FLOOR * scale)
+
+        self.value[rows] = np.where(better, new.value, self.value[rows])
+        self.error[rows] = np.where(better, error, self.error[rows])
+        self.left[rows] = np.where(trusted, new.left, self.left[rows])
+        self.right[rows] = np.where(trusted, new.right, self.right[rows])
+        self.kink_error[rows] = np.where(trusted, new.roundoff, self.kink_error[rows])
+        self.smallest_roughness[rows] = np.minimum(smallest, new.roughness)
+        self.largest_roughness[rows] = np.where(new.finite, np.maximum(largest, new.roughness), largest)
+        self.grew[rows] = grew
+        self.accepted[rows] = before | smooth
+        self.settled[rows] |= exact | (before & ~smooth)
+
+    def finish(self, scale: float) -> None:
+        """What was never accepted is a kink, unless the differences grew as the step fell: then noise or a jump."""
+        apart = np.abs(self.right - self.left) > KINK * scale
+        self.kinks = ~self.accepted & ~self.grew & np.isfinite(self.kink_error) & apart
+        self.value = np.where(self.kinks, (self.left + self.right) / 2, self.value)
+        self.error = np.where(self.kinks, self.kink_error, self.error)
+
+
+def _differentiate(
+    evaluate: Callable[[FloatArray], FloatArray], x: FloatArray, f0: FloatArray, eps: float
+) -> tuple[_Columns, float]:
+    """The columns of the Jacobian at the vector ``x``, and the largest slope over the first half step."""
+    columns, scale = _Columns(x.size, f0.size), 0.0
+    for attempt, h in enumerate(_steps(x, eps)):
+        rows = columns.unsettled()
+        rows = rows[h[rows] > 0]
+        new = _differences(f0, _stencil(evaluate, x, rows, h[rows], f0.size), h[rows, None], eps)
+        scale = scale or float(new.slope.max(initial=0.0))
+        columns.take(rows, new, scale, first=attempt == 0)
+    columns.finish(scale)
+    return columns, scale
+
+
+def _steps(x: FloatArray, eps: float) -> list[FloatArray]:
+    """The steps to try for each entry of x, one after the other; 0 where there is none."""
+    relative = FIRST_STEP if eps == EPS else float(np.cbrt(eps))
+    wide = _power_of_two(relative * np.maximum(1.0, np.abs(x)))
+    smallest = wide / REDUCTION**REDUCTIONS
+    # Starting all entries below 1 at 1e-3 |x| would be simpler, but costs digits without need: at x = 1e-12 the step
+    # is 1e-15 then, the roundoff of f = 1 + x is as large as its slope, and any gradient passes.
+    below_reach = (FIRST_STEP * np.abs(x) < smallest) & (np.abs(x) > 1e-280)
+    narrow = np.where(below_reach, _power_of_two(FIRST_STEP * np.maximum(np.abs(x), 1e-280)), 0.0)
+    return [first / REDUCTION**k for first in (wide, narrow) for k in range(1 + REDUCTIONS)]
+
+
+def _power_of_two(steps: FloatArray) -> FloatArray:
+    """The powers of two nearest to the steps: x + h is then rounded to a number h away from x, exactly or nearly so."""
+    return np.asarray(2.0 ** np.round(np.log2(steps)))
+
+
+def _stencil(
+    evaluate: Callable[[FloatArray], FloatArray],
+    x: FloatArray,
+    rows: npt.NDArray[np.intp],
+    h: FloatArray,
+    outputs: int,
+) -> FloatArray:
+    """The values of f at x+h, x+h/2, x-h/2, x-h for the entries ``rows`` of x: shape (4, rows, outputs)."""
+    values = np.empty((4, rows.size, outputs))
+    for column, (row, step) in enumerate(zip(rows, h)):
+        for place, multiple in enumerate((1.0, 0.5, -0.5, -1.0)):
+            moved = x.copy()
+            moved[row] += multiple * step
+            values[place, column] = evaluate(moved)
+    return values
+
+
+# ---- what f takes and returns
+
+
+def is_float_array(value: Any) -> bool:
+    """Whether a value (Tensor, array, number) is real floating point, so that one can differentiate with respect to it."""
+    value = unwrap(value)
+    return isinstance(value, float) or (is_array(value) and value.dtype.kind == "f")
+
+
+def _float64(value: Any) -> Any:
+    """A float64 copy of a float array or number on the CPU; anything else as it is."""
+    return np.array(asnumpy(unwrap(value)), dtype=np.float64) if is_float_array(value) else unwrap(value)
+
+
+def _positions(wrt: int | Sequence[int] | None, inputs: tuple[Any, ...]) -> list[int]:
+    """The inputs to differentiate with respect to."""
+    kinds = ", ".join(f"input {i} is {describe(value)}" for i, value in enumerate(inputs)) or "there are no inputs"
+    if wrt is None:
+        positions = [i for i, value in enumerate(inputs) if is_float_array(value)]
+        if not positions:
+            raise TypeError(
+                f"numeric_jacobian: no input holds floats ({kinds}); expected at least one float array to differentiate with "
+                "respect to. Make one with np.array(..., dtype=float)."
+            )
+        return positions
+    positions = [operator.index(i) for i in ([wrt] if isinstance(wrt, int) else wrt)]
+    for i in positions:
+        if not 0 <= i < len(inputs):
+            raise ValueError(f"numeric_jacobian: wrt names input {i}; expected positions from 0 to {len(inputs) - 1}.")
+        if not is_float_array(inputs[i]):
+            raise TypeError(
+                f"numeric_jacobian: wrt names input {i}, which is {describe(inputs[i])}; expected a float array. "
+                "Convert it with np.asarray(..., dtype=float), or leave it out of wrt to hold it fixed."
+            )
+    return positions
+
+
+def describe(value: Any) -> str:
+    """A value's type in an error message: dtype and shape of an array, otherwise the Python type."""
+    value = unwrap(value)
+    return f"{value.dtype} of shape {value.shape}" if is_array(value) else f"a Python {type(value).__name__}"
+
+
+def _require_callable(name: str, f: Any) -> None:
+    if not callable(f):
+        raise TypeError(f"{name}: f is {describe(f)}; expected a function. Pass f itself, not the result of calling it.")
+
+
+def _require_finite(name: str, what: str, values: FloatArray) -> None:
+    if not np.isfinite(values).all():
+        index = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{name}: {what}{list(index) if index else ''} is {values[index]}; expected finite numbers, because nothing can be "
+            "differentiated there. Choose another point."
+        )
+
+
+def _as_output(name: str, value: Any) -> tuple[FloatArray, float]:
+    """The float64 values of what f returned, and the rounding unit it was computed with."""
+    if not is_float_array(value):
+        raise TypeError(
+            f"{name}: f returned {describe(value)}; expected one float array, number or Tensor. "
+            + ("Does f lack a return statement?" if value is None else "Return a real floating-point result.")
+        )
+    array = asnumpy(unwrap(value))
+    return np.array(array, dtype=np.float64), max(EPS, float(np.finfo(array.dtype).eps))
+
+
+def _checked_output(name: str, value: Any) -> tuple[FloatArray, float]:
+    array, eps = _as_output(name, value)
+    _require_finite(name, "f at the inputs, output ", array)
+    return array, eps
+
+
+class FloatInputs:
+    """A function of trees as a function of the float arrays among their leaves, with one array as its output.
+
+    Everything else in the inputs (integers, strings, settings) is held fixed.
+
+    Attributes:
+        free: positions of the float leaves among all leaves.
+        paths: what to write after an input's name to get such a leaf, ``['w'][0]``.
+        names: the leaves' names in reports, ``input 0['w'][0]``.
+        values: the float leaves as arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge.
+    """
+
+    def __init__(self, name: str, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+        _require_callable(name, f)
+        self.f = f
+        self.leaves, self.structure = tree.flatten(inputs)
+        self.leaves = [unwrap(leaf) for leaf in self.leaves]
+        self.free = [i for i, leaf in enumerate(self.leaves) if is_float_array(leaf)]
+        if not self.free:
+            held = ", ".join(describe(leaf) for leaf in self.leaves) or "nothing"
+            raise TypeError(
+                f"{name}: the inputs hold no floats, but {held}; expected at least one float array to differentiate with "
+                "respect to. Make one with np.array(..., dtype=float)."
+            )
+        places = [(k, path) for k, value in enumerate(inputs) for path in tree.paths(value)]
+        self.paths = [places[i][1] for i in self.free]
+        self.names = [f"input {places[i][0]}{places[i][1]}" for i in self.free]
+        self.values = [_at_least_float32(self.leaves[i]) for i in self.free]
+        for leaf_name, value in zip(self.names, self.values):
+            _require_finite(name, leaf_name, asnumpy(value))
+
+    def rebuild(self, floats: Sequence[Any]) -> Any:
+        """The inputs with these float leaves."""
+        leaves = list(self.leaves)
+        for i, value in zip(self.free, floats):
+            leaves[i] = value
+        return tree.unflatten(self.structure, leaves)
+
+    def __call__(self, *floats: Any) -> Any:
+        """f there. If it returns several float arrays: their entries, one after the other."""
+        out = self.f(*self.rebuild(floats))
+        found = [leaf for leaf in tree.leaves(out) if is_float_array(leaf)]
+        return concat([ravel(leaf) for leaf in found]) if len(found) > 1 else found[0] if found else out
+
+    def in_float64(self) -> list[Any]:
+        """Copies of the float leaves in float64, where they were."""
+        return [module_of(value).array(value, dtype=np.float64) for value in self.values]
+
+
+def _at_least_float32(value: Any) -> Any:
+    module = module_of(value)
+    array = module.asarray(value)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+# ---- the Taylor table
+
+TAYLOR_STEPS = 4.0 ** -np.arange(14)  # down to 1.5e-8, where roundoff has swallowed every remainder
+ROUNDOFF = 100 * EPS  # times |f|: remainders below are roundoff (at 10 eps the last order came out wrong by up to 0.3)
+ORDER_SLACK = 0.25  # a wrong gradient loses a whole order
+
+
+@dataclass(frozen=True)
+class TaylorTable:
+    """How fast the remainders of f's Taylor expansion along a direction fall with the step.
+
+    Attributes:
+        columns: names of the columns of ``rows``: "h", "E0", "E1" and, with second order, "E2".
+        rows: float64, shape (14, 3 or 4): the step h and the remainders |f(x + h d) - (Taylor polynomial of degree k)|.
+        orders: float64, shape (13, 2 or 3): the power of h by which each remainder falls from one row to the next; NaN
+            where it is at roundoff, inf where it falls into roundoff at once, as for a polynomial.
+        passed: whether E1 falls like h^2 (and E2 like h^3), or is at roundoff throughout.
+    """
+
+    columns: tuple[str, ...]
+    rows: FloatArray
+    orders: FloatArray
+    passed: bool
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        wanted = ", ".join(f"{name} {k + 1}" for k, name in enumerate(self.columns[1:]))
+        lines = [
+            f"Taylor table: {'passed' if self.passed else 'FAILED'}   (expected orders: {wanted})",
+            f"{'h':>9}" + "".join(f"{name:>11} order" for name in self.columns[1:]),
+        ]
+        orders = np.vstack([np.full((1, self.orders.shape[1]), np.nan), self.orders])
+        for row, order in zip(self.rows, orders):
+            cells = [f"{e:11.2e} {'' if np.isnan(p) else f'{p:.2f}':>5}" for e, p in zip(row[1:], order)]
+            lines.append(f"{row[0]:9.2e}" + "".join(cells))
+        if not self.passed:
+            lines.append(
+                "A remainder that falls by one order less than expected means a wrong derivative (E1: gradient, E2: Hessian "
+                "product),\nor a kink of f on the way."
+            )
+        return "\n".join(line.rstrip() for line in lines)
+
+    def plot(self, path: Any = None, ax: Any = None) -> Any:
+        """Remainders against h, both axes logarithmic, with dashed lines of the expected slopes 1, 2, 3.
+
+        Args:
+            path: file to write the picture to, if given.
+            ax: matplotlib axes to draw on; new ones if None.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                "plot: matplotlib is not installed; install it with `pip install tinyad[plot]`, or print the table."
+            ) from error
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        h = self.rows[:, 0]
+        for k, (name, remainder) in enumerate(zip(self.columns[1:], self.rows.T[1:])):
+            shown = np.isfinite(remainder) & (remainder > 0)
+            if not shown.any():
+                continue
+            (line,) = ax.loglog(h[shown], remainder[shown], "o-", label=name)
+            first = int(np.flatnonzero(shown)[0])
+            reference = remainder[first] * (h / h[first]) ** (k + 1)
+            seen = reference >= remainder[shown].min() / 10
+            ax.loglog(h[seen], reference[seen], "--", color=line.get_color(), alpha=0.5, label=f"slope {k + 1}")
+        ax.set(xlabel="step h", ylabel="remainder", title=f"Taylor table: {'passed' if self.passed else 'FAILED'}")
+        ax.legend()
+        if path is not None:
+            ax.figure.savefig(path)
+        return ax
+
+
+def taylor_table(
+    f: Callable[[Any], Any], x: Any, direction: Any = None, gradient: Any = None, orders: int = 2, seed: int = 0
+) -> TaylorTable:
+    r"""Check a gradient by the order at which Taylor remainders fall (the lecture's derivative test).
+
+    Along a direction d, with g the gradient and H the Hessian of f at x,
+
+        E0(h) = |f(x + h d) - f(x)|                                     falls like h
+        E1(h) = |f(x + h d) - f(x) - h <g, d>|                          falls like h^2 if g is right, like h if not
+        E2(h) = |f(x + h d) - f(x) - h <g, d> - h^2/2 <d, H d>|         falls like h^3 if H d is right too
+
+    for h = 1, 1/4, 1/16, ... Everything is evaluated in float64, whatever the dtype of x. Remainders at roundoff (below
+    100 eps |f|, or where they no longer fall) are left out of the verdict; a linear function, whose remainders all are,
+    passes. At a kink of f in direction d no gradient has second order.
+
+    Args:
+        f: takes x (as arrays), returns a scalar.
+        x: an array or any tree of them; leaves that hold no floats are held fixed.
+        direction: d, like x; random numbers of either sign, of x's own size, if None. Leaves held fixed do not matter.
+        gradient: the gradient to check: a function of x, or its value at x, in the form of x. tinyad's own if None.
+        orders: 2 for E0, E1 and E2, or 1 to leave out E2. H d is tinyad's own `hvp`, or, with a function for
+            ``gradient``, the numeric derivative of that function; with the value of a gradient there is no E2.
+        seed: of the random direction.
+
+    Raises:
+        TypeError: f does not return a float number, or x holds no floats.
+        ValueError: f returns more than one number, x or f(x) is not finite, ``direction`` or ``gradient`` differ from x
+            in shape, ``orders`` is neither 1 nor 2.
+
+    Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., section 8; Haber, Ruthotto, Numerical Methods for Deep
+    Learning (derivative check).
+
+    >>> import numpy as np
+    >>> from tinyad.checking import taylor_table
+    >>> table = taylor_table(lambda x: np.sum(np.exp(x)), np.array([0.3, -0.2]), gradient=lambda x: np.exp(x))
+    >>> table.passed, float(table.orders[3, 1].round(1)), float(table.orders[3, 2].round(1))
+    (True, 2.0, 3.0)
+    >>> taylor_table(lambda x: np.sum(np.exp(x)), np.array([0.3, -0.2]), gradient=lambda x: 1.01 * np.exp(x)).passed
+    False
+    """
+    _require_callable("taylor_table", f)
+    if orders not in (1, 2):
+        raise ValueError(f"taylor_table: orders is {orders!r}; expected 1 (E0, E1) or 2 (E0, E1, E2).")
+    point = _Point(f, x)
+    d = point.default_direction(seed) if direction is None else point.vector("direction", direction)
+    slope, curvature = point.derivatives(d, gradient, orders)
+
+    h = TAYLOR_STEPS
+    with np.errstate(all="ignore"):
+        values = np.array([point.value(point.x + step * d) for step in h])
+        change = values - point.value(point.x)
+        first = change - h * slope
+        remainders = [change, first] if curvature is None else [change, first, first - h**2 / 2 * curvature]
+        size = np.maximum(np.abs(values), np.abs(values - change))
+    errors, roundoff = np.abs(remainders), ROUNDOFF * size
+    judged = [_orders(h, error, np.maximum(roundoff, _noise(error)), k + 1) for k, error in enumerate(errors)]
+    passed = all(_has_order(observed, k + 1) for k, observed in enumerate(judged) if k > 0)
+    shown = [_orders(h, error, roundoff, k + 1) for k, error in enumerate(errors)]
+    columns = ("h", "E0", "E1", "E2")[: 1 + len(errors)]
+    return TaylorTable(columns, np.column_stack([h, *errors]), np.column_stack(shown), passed)
+
+
+def _noise(error: FloatArray) -> float:
+    """How large roundoff inside f may be: at the smallest steps nothing else remains, and it can be far above eps |f|."""
+    last = error[-3:]
+    return 4 * float(np.median(last)) if np.isfinite(last).all() else 0.0
+
+
+def _orders(h: FloatArray, error: FloatArray, roundoff: FloatArray, expected: int) -> FloatArray:
+    """The power of h by which a remainder falls between rows; NaN at roundoff, inf where it falls into it at once."""
+    usable = np.isfinite(error) & (error > roundoff)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(h[:-1] / h[1:])
+        observed = np.log(error[:-1] / error[1:]) / ratio
+        at_least = np.log(error[:-1] / roundoff[1:]) / ratio
+    falls_in = usable[:-1] & ~usable[1:] & np.isfinite(error[1:]) & (at_least >= expected)
+    return np.where(usable[:-1] & usable[1:], observed, np.where(falls_in, np.inf, np.nan))
+
+
+def _has_order(observed: FloatArray, expected: int) -> bool:
+    """Whether the smallest steps above roundoff show the expected order; the best of three, as one may be accidental."""
+    seen = observed[~np.isnan(observed)]
+    return not seen.size or bool(seen[-3:].max() >= expected - ORDER_SLACK)
+
+
+class _Point:
+    """f around x, as a function of one float64 vector: the float leaves of x, one after the other."""
+
+    def __init__(self, f: Callable[[Any], Any], x: Any) -> None:
+        self.inputs = FloatInputs("taylor_table", f, (x,))
+        self.structure = tree.flatten(x)[1]
+        self.leaves = self.inputs.in_float64()
+        self.x = np.concatenate([asnumpy(leaf).ravel() for leaf in self.leaves])
+        _require_finite("taylor_table", "f(x)", np.asarray(self.value(self.x)))
+
+    def vector(self, name: str, like_x: Any) -> FloatArray:
+        """The entries of a tree like x (a direction, a gradient), as one vector."""
+        found = tree.same_structure(name, self.structure, like_x, "x")
+        parts = []
+        for i, path, ours in zip(self.inputs.free, self.inputs.paths, self.leaves):
+            entries = np.asarray(asnumpy(unwrap(found[i])), np.float64)
+            if entries.shape != ours.shape:
+                raise ValueError(
+                    f"taylor_table: {name}{path} has shape {entries.shape}; expected {ours.shape}, the shape of x{path}."
+                )
+            parts.append(entries.ravel())
+        return np.concatenate(parts)
+
+    def split(self, vector: FloatArray) -> list[Any]:
+        """The float leaves of x with their entries taken from a vector, as fresh arrays."""
+        ends = np.cumsum([leaf.size for leaf in self.leaves])
+        parts = np.split(vector, ends[:-1])
+        return [module_of(ours).array(part.reshape(ours.shape)) for part, ours in zip(parts, self.leaves)]
+
+    def value(self, vector: FloatArray) -> float:
+        """f there: a scalar."""
+        value, _ = _as_output("taylor_table", self.inputs(*self.split(vector)))
+        if value.size != 1:
+            raise ValueError(
+                f"taylor_table: f returned an array of shape {value.shape}; expected a scalar. "
+                "Reduce it, for instance by lambda x: (w * f(x)).sum() with random weights w."
+            )
+        return float(value.reshape(()))
+
+    def default_direction(self, seed: int) -> FloatArray:
+        """Random numbers of either sign, away from zero, as large as the leaf of x they belong to."""
+        random = np.random.default_rng(seed)
+        sizes = [float(np.sqrt(np.mean(asnumpy(leaf) ** 2))) if leaf.any() else 1.0 for leaf in self.leaves]
+        return np.concatenate([size * signed(random, leaf.size) for size, leaf in zip(sizes, self.leaves)])
+
+    def derivatives(self, d: FloatArray, gradient: Any, orders: int) -> tuple[float, float | None]:
+        """The slope <g, d> and, if there is one to check, the curvature <d, H d>."""
+        if gradient is None:
+            return self._ours(d, orders)
+        if not callable(gradient):
+            return float(self.vector("gradient", gradient) @ d), None
+
+        def slope(t: Any) -> float:
+            [x] = self.inputs.rebuild(self.split(self.x + float(t) * d))
+            return float(self.vector("gradient", gradient(x)) @ d)
+
+        if orders == 1:
+            return slope(0.0), None
+        return slope(0.0), float(numeric_jacobian(slope, 0.0, wrt=0).jacobian)
+
+    def _ours(self, d: FloatArray, orders: int) -> tuple[float, float | None]:
+        """Slope and curvature by tinyad."""
+
+        def of_floats(floats: list[Any]) -> Any:
+            return reshape(self.inputs(*floats), ())
+
+        def along(vectors: list[Any]) -> float:
+            return float(np.concatenate([asnumpy(v).ravel() for v in vectors]) @ d)
+
+        floats, directions = self.split(self.x), self.split(d)
+        slope = along(grad(of_floats)(floats))
+        return slope, along(hvp(of_floats, floats, directions)) if orders == 2 else None
+
+
+def signed(random: np.random.Generator, size: int) -> FloatArray:
+    """Random numbers of either sign with absolute values between 1/2 and 3/2: none so small that an error hides in it.
+
+    A vector of ones, or of one sign, would not do: with it the checks of two well-known courses pass layer
+    normalisation without the variance's derivative, and exchanged parts of a concatenation.
+    """
+    return np.asarray(random.uniform(0.5, 1.5, size) * random.choice([-1.0, 1.0], size))
+
+
+# ---- the dot test
+
+
+@dataclass(frozen=True)
+class DotTest:
+    """Whether forward and reverse mode are transposes of each other.
+
+    Attributes:
+        forward: <u, J v>, with J v by forward mode.
+        reverse: <J' u, v>, with J' u by reverse mode.
+        gap: their difference relative to the terms of the two sums, in the 2-norm.
+        bound: the largest gap that passes.
+    """
+
+    forward: float
+    reverse: float
+    gap: float
+    bound: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gap is within the bound."""
+        return self.gap <= self.bound
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        return (
+            f"dot test {'passed' if self.passed else 'FAILED'}: <u, J v> = {self.forward:.15g}, <J' u, v> = {self.reverse:.15g}, "
+            f"relative gap {self.gap:.1e} (bound {self.bound:.1e})"
+        )
+
+
+def dot_test(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> DotTest:
+    """Check that forward and reverse mode agree: <u, J v> = <J' u, v> for random u and v.
+
+    No differences are taken, so nothing but roundoff separates the two numbers: the gap must be below 1e-10, or below 100
+    rounding units (1.2e-5) if an input or the output is float32. The products are summed in float64 in any case. The test
+    says nothing about rules that forward and reverse mode share.
+
+    Args:
+        f: a function of arrays or trees of them, with a float output (or a tree of them).
+        inputs: where to differentiate; leaves that hold no floats are held fixed.
+        seed: of u and v.
+
+    Raises:
+        TypeError: the inputs or the output hold no floats.
+        ValueError: NaN or infinity in the inputs.
+
+    Source: Claerbout, Earth Soundings Analysis (1992), "dot-product test".
+
+    >>> import numpy as np
+    >>> from tinyad.checking import dot_test
+    >>> dot_test(lambda x: np.sin(x) * x, np.array([0.5, 2.0])).passed
+    True
+    """
+    function = FloatInputs("dot_test", f, inputs)
+    random = np.random.default_rng(seed)
+    y, pullback = vjp(function, *function.values)
+    _, eps = _as_output("dot_test", y)
+    u = random_like(random, y)
+    v = [random_like(random, value) for value in function.values]
+    _, tangent = jvp(function, tuple(function.values), tuple(v))
+    forward_terms = _products([u], [tangent])
+    reverse_terms = _products(pullback(u), v)
+    forward, reverse = float(forward_terms.sum()), float(reverse_terms.sum())
+    size = max(float(np.linalg.norm(forward_terms)), float(np.linalg.norm(reverse_terms)))
+    eps = max([eps, *[float(np.finfo(value.dtype).eps) for value in function.values]])
+    return DotTest(forward, reverse, abs(forward - reverse) / size if size else 0.0, max(1e-10, 100 * eps))
+
+
+def random_like(random: np.random.Generator, array: Any) -> Any:
+    """`signed` random numbers in the shape, dtype and place of an array."""
+    array = unwrap(array)
+    module = module_of(array)
+    return module.asarray(signed(random, np.size(array)).reshape(np.shape(array)), dtype=getattr(array, "dtype", None))
+
+
+def _products(left: Sequence[Any], right: Sequence[Any]) -> FloatArray:
+    """The terms of an inner product, in float64."""
+    terms = [np.float64(asnumpy(a)) * np.float64(asnumpy(b)) for a, b in zip(left, right)]
+    return np.concatenate([np.ravel(term) for term in terms])
