@@ -171,7 +171,7 @@ def _align(tangent: Any, parent: Node, node: Node) -> Any:
     """Put axes of length 1 between a tangent's extra leading axes and its own, so that it broadcasts like its operand."""
     missing = len(node.shape) - len(parent.shape)
     lead = tangent.ndim - len(parent.shape)
-    if not (lead and missing):
+    if lead == 0 or missing <= 0:
         return tangent
     return tangent.reshape(tangent.shape[:lead] + (1,) * missing + parent.shape)
 
@@ -348,9 +348,10 @@ def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = 
 class Multilinear(Primitive):
     """A function linear in each operand alone: a product of some form."""
 
-    def __init__(self, name: str, forward: Forward, transpose: Function) -> None:
+    def __init__(self, name: str, forward: Forward, transpose: Function, broadcasts: bool) -> None:
         super().__init__(name, forward)
         self.transpose = transpose
+        self.broadcasts = broadcasts
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         return [
@@ -362,20 +363,21 @@ class Multilinear(Primitive):
         for i, tangent in enumerate(tangents):
             if tangent is not None:
                 operands = list(saved)
-                operands[i] = _align(tangent, node.parents[i], node)
+                operands[i] = _align(tangent, node.parents[i], node) if self.broadcasts else tangent
                 terms.append(self.apply(*operands, **node.params))
         return functools.reduce(operator.add, terms)
 
 
-def multilinear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
+def multilinear(name: str, forward: Forward, transpose: Function, broadcasts: bool = False, doc: str = "") -> Function:
     """Declare a multilinear primitive.
 
     Args:
         forward: a function of the array module, the operands and the parameters (by keyword).
         transpose: a function of the operand's position, the cotangent, the list of operands (the one at the position may be
             ``None``), the node, and the parameters. It may leave axes to sum over to the walk's unbroadcasting.
+        broadcasts: whether the operands' first axes broadcast against each other.
     """
-    primitive = Multilinear(name, forward, transpose)
+    primitive = Multilinear(name, forward, transpose, broadcasts)
 
     def apply(*operands: Any, **params: Any) -> Any:
         arrays = [unwrap(operand) for operand in operands]
@@ -407,10 +409,16 @@ class General(Primitive):
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         result = self.vjp_rule(g, *[saved[i] for i in self.vjp_needs], **node.params)
-        return result if isinstance(result, (tuple, list)) else (result,)
+        if not isinstance(result, tuple):
+            return (result,)
+        return [None if parent is None else c for parent, c in zip(parents, result, strict=True)]
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
-        return self.jvp_rule(*tangents, *[saved[i] for i in self.jvp_needs], **node.params)
+        aligned = [
+            None if tangent is None else _align(tangent, parent, node)
+            for tangent, parent in zip(tangents, node.parents, strict=True)
+        ]
+        return self.jvp_rule(*aligned, *[saved[i] for i in self.jvp_needs], **node.params)
 
 
 def general(

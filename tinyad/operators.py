@@ -60,7 +60,6 @@ METHODS: dict[str, Function] = {
     "cumsum": reductions.cumsum,
     "clip": e.clip,
     "dot": products.dot,
-    "reshape": shaping.reshape,
     "ravel": shaping.ravel,
     "flatten": shaping.ravel,
     "squeeze": shaping.squeeze,
@@ -69,11 +68,18 @@ METHODS: dict[str, Function] = {
 }
 
 
+def _reshape_method(x: Tensor, *shape: Any) -> Any:
+    """The same elements in another shape, given as a tuple or one by one."""
+    return shaping.reshape(x, _one_tuple(shape))
+
+
 def _transpose_method(x: Tensor, *axes: Any) -> Any:
     """The axes in reverse order, or in the order given, as a tuple or one by one."""
-    if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
-        axes = tuple(axes[0])
-    return shaping.transpose(x, axes or None)
+    return shaping.transpose(x, _one_tuple(axes) or None)
+
+
+def _one_tuple(numbers: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(numbers[0]) if len(numbers) == 1 and isinstance(numbers[0], (tuple, list)) else numbers
 
 
 def _refuse_assignment(x: Tensor, index: Any, value: Any) -> None:
@@ -188,6 +194,7 @@ def _install() -> None:
         setattr(Tensor, name, function)
     Tensor.T = property(shaping.transpose)  # type: ignore[assignment]
     Tensor.mT = property(shaping.matrix_transpose)  # type: ignore[assignment]
+    Tensor.reshape = _reshape_method
     Tensor.transpose = _transpose_method
     Tensor.__setitem__ = _refuse_assignment  # type: ignore[attr-defined]
     Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]

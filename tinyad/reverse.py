@@ -5,7 +5,7 @@ cotangent to its parents through its primitive's vjp; ids increase with time, so
 cotangent is complete when its node is reached, whatever the shape of the graph, without recursion.
 
 Nested derivatives need no levels. A walk stops at its own leaves, and ids tell what is older than they are: if the tape also
-reaches an older node, or a leaf that is not ours, somebody may want to differentiate the result again, and the rules are run on
+reaches an older node, or a user's variable, somebody may want to differentiate the result again, and the rules are run on
 Tensors, which records them; otherwise they run on plain arrays.
 """
 
@@ -23,7 +23,7 @@ from .kinds import Deferred
 from .primitives.joining import stack
 from .primitives.reductions import unbroadcast
 from .primitives.shaping import astype
-from .tape import Node, lifted, seeks_anomalies
+from .tape import Node, Variable, lifted, seeks_anomalies
 from .tensor import Tensor, unwrap
 
 __all__ = ["collect", "reverse"]
@@ -44,14 +44,14 @@ def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node]
     foreign = any(leaf.parents for leaf in leaves)
     while stack:
         node = stack.pop()
-        if node.id < first or node.primitive is None:
+        if node.id < first or type(node) is Variable:
             foreign = True
-            continue
-        nodes.append(node)
-        for parent in node.parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
+        elif node.primitive is not None:  # else it is a leaf of a transform inside ours, which has had its walk
+            nodes.append(node)
+            for parent in node.parents:
+                if parent is not None and parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
     nodes.sort(key=_by_id)
     return (depending(nodes, ours) if foreign else nodes), foreign
 

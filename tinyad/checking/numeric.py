@@ -1,12 +1,14 @@
-"""Derivatives from function values alone: the reference that a gradient is checked against.
+"""Checks of a derivative by numbers: differences, Taylor remainders, and the dot test.
 
-`numeric_jacobian` differentiates by central differences of fourth order, in float64, and says of every entry how far it
-can be trusted and whether the function has a kink there. `taylor_table` shows the same comparison the way the lecture
-does: how fast the remainder of a Taylor expansion falls as the step is halved and halved again.
+`numeric_jacobian` differentiates by central differences of fourth order, in float64, and says of every entry
+how far it can be trusted and whether the function has a kink there. `taylor_table` shows how fast the
+remainder of a Taylor expansion falls with the step. `dot_test` compares forward with reverse mode, which
+needs no differences at all.
 """
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ REDUCTION = 8.0
 REDUCTIONS = 7
 KINK = 1e-6  # a kink smaller than this part of the slope is no kink: the tolerance of a check is the same
 AGREEMENT = 1e-2  # two steps whose slopes differ by more are not in the range where h^4 holds
-FLOOR = 1e-8  # times the largest slope of the input: below that, differences are not told from roundoff inside f
+FLOOR = 1e-8  # times the largest slope: below, derivatives are not told from roundoff inside f
 TRUSTED = 1e-3  # a step whose roundoff is a larger part of the largest slope tells nothing new
 GROWTH = 4.0  # a kink's second difference stays as it is while h shrinks; noise and jumps grow 8-fold
 
@@ -52,8 +54,9 @@ class NumericJacobian:
         error: estimated absolute error of ``jacobian``, same shape.
         kinks: where the slopes to the left and to the right differ, same shape, bool.
         left, right: one-sided slopes at kinks, equal to ``jacobian`` everywhere else, same shape.
-        scale: the largest slope seen, those over the first (widest) half step included. What is far smaller than this
-            cannot be told from zero.
+        rough: where f jumps or is noisy, so that ``error`` is large, same shape, bool.
+        scale: the largest slope seen, those over the first (widest) half step included. What is far smaller
+            than this cannot be told from zero.
     """
 
     input: int
@@ -62,6 +65,7 @@ class NumericJacobian:
     kinks: BoolArray
     left: FloatArray
     right: FloatArray
+    rough: BoolArray
     scale: float
 
 
@@ -78,18 +82,19 @@ def numeric_jacobian(
 def numeric_jacobian(
     f: Callable[..., Any], *inputs: Any, wrt: int | Sequence[int] | None = None
 ) -> NumericJacobian | tuple[NumericJacobian, ...]:
-    r"""Jacobian of ``f`` by central differences of fourth order, with an error estimate and a kink test per entry.
+    r"""Jacobian of ``f`` by central differences of fourth order, with an error estimate and a kink test.
 
-    The float inputs are handed to ``f`` in float64 whatever their dtype, as copies; ``f`` may change them freely. With
+    The float inputs are handed to ``f`` in float64 whatever their dtype, as copies; ``f`` may change them
+    freely. With
 
         D(h) = (f(x+h) - f(x-h)) / 2h,   s(h) = (f(x+h) - 2 f(x) + f(x-h)) / h
 
     the value is Richardson's (4 D(h/2) - D(h)) / 3 and its error |D(h/2) - D(h)| / 12 plus the roundoff
-    4 eps max|f| / h. At a kink of size k inside (x-h/2, x+h/2) it is no use to compare D at two steps: they agree
-    exactly where the kink is at x. But 2 s(h/2) - s(h) is k there, and O(h^3) for a smooth function. A step is accepted
-    when that is negligible; h starts at 1e-3 max(1, |x|) and is divided by 8, at most 7 times, until it is (and 7 more
-    times from 1e-3 |x| on, if x is closer to 0 than that). What is never accepted is a kink, with a slope on either
-    side, or noise or a jump, with an error to match.
+    4 eps max|f| / h. At a kink of size k inside (x-h/2, x+h/2) it is no use to compare D at two steps: they
+    agree exactly where the kink is at x. But 2 s(h/2) - s(h) is k there, and O(h^3) for a smooth function. A
+    step is accepted when that is negligible; h starts at 1e-3 max(1, |x|) and is divided by 8, at most 7
+    times, until it is (and 7 more times from 1e-3 |x| on, if x is closer to 0 than that). What is never
+    accepted is a kink, with a slope on either side, or noise or a jump, with an error to match.
 
     Args:
         f: takes the inputs as plain arrays, returns one float array, number or Tensor, of any shape.
@@ -101,10 +106,11 @@ def numeric_jacobian(
 
     Raises:
         TypeError: no float input, or ``f`` does not return a float array.
-        ValueError: NaN or infinity in an input or in ``f`` there; ``f`` gives two values for the same input; ``f`` is
-            not finite on both sides of an entry, however small the step.
+        ValueError: NaN or infinity in an input or in ``f`` there; ``f`` gives two values for the same input;
+            ``f`` is not finite on both sides of an entry, however small the step.
 
-    Source: Abramowitz and Stegun 25.3.21 to 25.3.23 (differences); Ridders, Advances in Engineering Software 4 (1982).
+    Source: Abramowitz and Stegun 25.3.21 to 25.3.23 (differences); Ridders, Advances in Engineering Software
+    4 (1982).
 
     >>> import numpy as np
     >>> from tinyad.checking import numeric_jacobian
@@ -130,37 +136,41 @@ def _numeric_jacobian(f: Callable[..., Any], held: list[Any], modules: list[Any]
 
     def call(entries: FloatArray) -> Any:
         moved = [*held[:i], entries.reshape(x.shape), *held[i + 1 :]]
-        copies = [module.array(a) if is_array(a) else a for module, a in zip(modules, moved)]
+        copies = [module.array(a) if is_array(a) else a for module, a in zip(modules, moved, strict=True)]
         with np.errstate(all="ignore"):  # leaving the domain of f is found by its NaN, not by a warning
             return f(*copies)
 
-    value, eps = _checked_output("numeric_jacobian", call(x.ravel()))
-    again, _ = _checked_output("numeric_jacobian", call(x.ravel()))
+    value, eps = checked_output("numeric_jacobian", call(x.ravel()))
+    again, _ = checked_output("numeric_jacobian", call(x.ravel()))
     if value.shape != again.shape or not np.array_equal(value, again):
         raise ValueError(
-            "numeric_jacobian: f gave two different values for the same input, so differences of its values mean nothing. "
-            "Make it a function of its inputs alone: pass random numbers (dropout masks, seeds) in as inputs."
+            "numeric_jacobian: f gave two different values for the same input, so differences of its values "
+            "mean nothing. Make it a function of its inputs alone: pass random numbers (seeds, dropout "
+            "masks) in as inputs."
         )
+
+    raised: list[Exception] = []
 
     def evaluate(entries: FloatArray) -> FloatArray:
         try:
-            moved, _ = _as_output("numeric_jacobian", call(entries))
-        except (ArithmeticError, ValueError):  # math.log(-1) and np.linalg.cholesky leave their domain this way
+            moved, _ = as_output("numeric_jacobian", call(entries))
+        except (ArithmeticError, ValueError) as error:  # raised by math.log outside its domain
+            raised.append(error)
             return np.full(value.size, np.nan)
         if moved.shape != value.shape:
             raise ValueError(
-                f"numeric_jacobian: f returned shape {value.shape} and, after a small change of input {i}, shape {moved.shape}. "
-                "The shape of its output must not depend on the values of its inputs."
+                f"numeric_jacobian: f returned shape {value.shape} and, after a small change of input {i}, "
+                f"shape {moved.shape}. The shape of its output must not depend on the values of its inputs."
             )
         return moved.ravel()
 
     columns, scale = _differentiate(evaluate, x.ravel(), value.ravel(), eps)
     if not np.isfinite(columns.error).all():
         entry = int(np.flatnonzero(~np.isfinite(columns.error).all(axis=1))[0])
-        index = [int(k) for k in np.unravel_index(entry, x.shape)]
         raise ValueError(
-            f"numeric_jacobian: f is not finite on both sides of input {i}{index if index else ''} = {x.ravel()[entry]:.6g}, "
-            "however small the step: the point lies on the edge of the domain of f. Move it inside."
+            f"numeric_jacobian: f is not finite on both sides of {entry_name(f'input {i}', x.shape, entry)} "
+            f"= {x.ravel()[entry]:.6g}, however small the step: it lies on the edge of the domain of f. "
+            "Move it inside." + (f" f raised {raised[-1]!r}." if raised else "")
         )
 
     def shaped(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -174,6 +184,7 @@ def _numeric_jacobian(f: Callable[..., Any], held: list[Any], modules: list[Any]
         kinks=shaped(kinks),
         left=shaped(np.where(kinks, columns.left, columns.value)),
         right=shaped(np.where(kinks, columns.right, columns.value)),
+        rough=shaped(columns.rough),
         scale=max(scale, float(np.abs(columns.value).max(initial=0.0))),
     )
 
@@ -218,7 +229,7 @@ def _differences(f0: FloatArray, values: FloatArray, h: FloatArray, eps: float) 
             kink=2 * s2 - s1,
             disagreement=np.abs(d2 - d1),
             roundoff=roundoff,
-            finite=np.isfinite(values).all(axis=0),
+            finite=np.asarray(np.isfinite(values).all(axis=0)),
         )
 
 
@@ -227,8 +238,7 @@ class _Columns:
 
     def __init__(self, inputs: int, outputs: int) -> None:
         shape = inputs, outputs
-        self.value = np.zeros(shape)
-        self.error = np.full(shape, np.inf)
+        self.value, self.error = np.zeros(shape), np.full(shape, np.inf)
         self.left, self.right, self.kink_error = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
         self.smallest_roughness, self.largest_roughness = np.full(shape, np.inf), np.zeros(shape)
         self.accepted, self.grew, self.settled = (np.zeros(shape, bool) for _ in range(3))
@@ -240,38 +250,39 @@ class _Columns:
     def take(self, rows: npt.NDArray[np.intp], new: _Differences, scale: float, first: bool) -> None:
         """Take in what a step tells about the input entries ``rows``."""
         allowance = 8 * new.roundoff + FLOOR * scale
-        trusted = new.finite & (first | (new.roundoff <= TRUSTED * scale))
+        trusted = new.finite & (first | (scale == 0) | (new.roundoff <= TRUSTED * scale))
         smallest, largest = self.smallest_roughness[rows], self.largest_roughness[rows]
         grew = self.grew[rows] | (new.finite & (new.roughness > GROWTH * smallest + allowance))
-        # A function with noise inside (a cast to float32, a large constant added and taken away) is flat at last, when
-        # the step is smaller than its grain: that is no derivative.
-        grain = grew & (np.abs(new.value) <= AGREEMENT * largest)
         smooth = (
             trusted
-            & ~grain
             & (np.abs(new.kink) <= KINK * new.slope + allowance)
             & (new.disagreement <= AGREEMENT * new.slope + allowance)
         )
         before = self.accepted[rows]
-        better = np.where(before, smooth & (new.error < self.error[rows]), smooth | (new.roughness < smallest))
-        # After noise, two slopes may agree by chance: their full disagreement is then the error.
-        error = np.where(smooth & ~grew, new.error, new.roughness + new.roundoff)
+        # A function that rounds to float32 on the way is constant at last, which is no derivative.
+        grain = grew & (np.abs(new.value) <= AGREEMENT * largest)
+        accepted = smooth & ~grain
+        better = accepted & (~before | (new.error < self.error[rows]))
+        instead = ~before & ~accepted & ~grew & (new.roughness < smallest)
+        # In noise two slopes may agree by chance: their full disagreement is then the error.
+        error = np.where(accepted & ~grew, new.error, new.roughness + new.roundoff)
         # A smaller step is worth its evaluations only while truncation widens the tolerance of a check.
-        exact = smooth & (new.error - new.roundoff <= KINK * np.abs(new.value) + FLOOR * scale)
+        exact = accepted & (new.error - new.roundoff <= KINK * np.abs(new.value) + FLOOR * scale)
 
-        self.value[rows] = np.where(better, new.value, self.value[rows])
-        self.error[rows] = np.where(better, error, self.error[rows])
+        self.value[rows] = np.where(better | instead, new.value, self.value[rows])
+        self.error[rows] = np.where(better | instead, error, self.error[rows])
         self.left[rows] = np.where(trusted, new.left, self.left[rows])
         self.right[rows] = np.where(trusted, new.right, self.right[rows])
         self.kink_error[rows] = np.where(trusted, new.roundoff, self.kink_error[rows])
         self.smallest_roughness[rows] = np.minimum(smallest, new.roughness)
         self.largest_roughness[rows] = np.where(new.finite, np.maximum(largest, new.roughness), largest)
         self.grew[rows] = grew
-        self.accepted[rows] = before | smooth
-        self.settled[rows] |= exact | (before & ~smooth)
+        self.accepted[rows] = before | accepted
+        self.settled[rows] |= exact | (before & ~accepted)
 
     def finish(self, scale: float) -> None:
-        """What was never accepted is a kink, unless the differences grew as the step fell: then noise or a jump."""
+        """What was never accepted is a kink; noise or a jump, if differences grew as the step fell."""
+        self.rough = ~self.accepted & self.grew
         apart = np.abs(self.right - self.left) > KINK * scale
         self.kinks = ~self.accepted & ~self.grew & np.isfinite(self.kink_error) & apart
         self.value = np.where(self.kinks, (self.left + self.right) / 2, self.value)
@@ -286,6 +297,8 @@ def _differentiate(
     for attempt, h in enumerate(_steps(x, eps)):
         rows = columns.unsettled()
         rows = rows[h[rows] > 0]
+        if not rows.size:
+            continue
         new = _differences(f0, _stencil(evaluate, x, rows, h[rows], f0.size), h[rows, None], eps)
         scale = scale or float(new.slope.max(initial=0.0))
         columns.take(rows, new, scale, first=attempt == 0)
@@ -298,15 +311,15 @@ def _steps(x: FloatArray, eps: float) -> list[FloatArray]:
     relative = FIRST_STEP if eps == EPS else float(np.cbrt(eps))
     wide = _power_of_two(relative * np.maximum(1.0, np.abs(x)))
     smallest = wide / REDUCTION**REDUCTIONS
-    # Starting all entries below 1 at 1e-3 |x| would be simpler, but costs digits without need: at x = 1e-12 the step
-    # is 1e-15 then, the roundoff of f = 1 + x is as large as its slope, and any gradient passes.
+    # Starting all entries below 1 at 1e-3 |x| would be simpler, but costs digits without need: at x = 1e-12
+    # the step is 1e-15 then, the roundoff of f = 1 + x is as large as its slope, and any gradient passes.
     below_reach = (FIRST_STEP * np.abs(x) < smallest) & (np.abs(x) > 1e-280)
     narrow = np.where(below_reach, _power_of_two(FIRST_STEP * np.maximum(np.abs(x), 1e-280)), 0.0)
     return [first / REDUCTION**k for first in (wide, narrow) for k in range(1 + REDUCTIONS)]
 
 
 def _power_of_two(steps: FloatArray) -> FloatArray:
-    """The powers of two nearest to the steps: x + h is then rounded to a number h away from x, exactly or nearly so."""
+    """The powers of two nearest to the steps: x + h is then exact, or nearly so, as the sum of the two."""
     return np.asarray(2.0 ** np.round(np.log2(steps)))
 
 
@@ -319,7 +332,7 @@ def _stencil(
 ) -> FloatArray:
     """The values of f at x+h, x+h/2, x-h/2, x-h for the entries ``rows`` of x: shape (4, rows, outputs)."""
     values = np.empty((4, rows.size, outputs))
-    for column, (row, step) in enumerate(zip(rows, h)):
+    for column, (row, step) in enumerate(zip(rows, h, strict=True)):
         for place, multiple in enumerate((1.0, 0.5, -0.5, -1.0)):
             moved = x.copy()
             moved[row] += multiple * step
@@ -331,7 +344,7 @@ def _stencil(
 
 
 def is_float_array(value: Any) -> bool:
-    """Whether a value (Tensor, array, number) is real floating point, so that one can differentiate with respect to it."""
+    """Whether a Tensor, array or number is real floating point: whether it can be differentiated by."""
     value = unwrap(value)
     return isinstance(value, float) or (is_array(value) and value.dtype.kind == "f")
 
@@ -343,28 +356,34 @@ def _float64(value: Any) -> Any:
 
 def _positions(wrt: int | Sequence[int] | None, inputs: tuple[Any, ...]) -> list[int]:
     """The inputs to differentiate with respect to."""
-    kinds = ", ".join(f"input {i} is {describe(value)}" for i, value in enumerate(inputs)) or "there are no inputs"
     if wrt is None:
         positions = [i for i, value in enumerate(inputs) if is_float_array(value)]
         if not positions:
-            raise TypeError(
-                f"numeric_jacobian: no input holds floats ({kinds}); expected at least one float array to differentiate with "
-                "respect to. Make one with np.array(..., dtype=float)."
-            )
+            raise _no_floats("numeric_jacobian", inputs)
         return positions
     positions = [operator.index(i) for i in ([wrt] if isinstance(wrt, int) else wrt)]
     for i in positions:
         if not 0 <= i < len(inputs):
-            raise ValueError(f"numeric_jacobian: wrt names input {i}; expected positions from 0 to {len(inputs) - 1}.")
+            raise ValueError(
+                f"numeric_jacobian: wrt names input {i}; expected positions from 0 to {len(inputs) - 1}."
+            )
         if not is_float_array(inputs[i]):
             raise TypeError(
-                f"numeric_jacobian: wrt names input {i}, which is {describe(inputs[i])}; expected a float array. "
-                "Convert it with np.asarray(..., dtype=float), or leave it out of wrt to hold it fixed."
+                f"numeric_jacobian: wrt names input {i}, which is {_describe(inputs[i])}; expected a float "
+                "array. Convert it by np.asarray(..., dtype=float), or leave it out of wrt to hold it fixed."
             )
     return positions
 
 
-def describe(value: Any) -> str:
+def _no_floats(name: str, values: Sequence[Any]) -> TypeError:
+    given = ", ".join(_describe(value) for value in values) or "nothing at all"
+    return TypeError(
+        f"{name}: the inputs hold no floats, but {given}; expected at least one float array to differentiate "
+        "by. Make one with np.array(..., dtype=float)."
+    )
+
+
+def _describe(value: Any) -> str:
     """A value's type in an error message: dtype and shape of an array, otherwise the Python type."""
     value = unwrap(value)
     return f"{value.dtype} of shape {value.shape}" if is_array(value) else f"a Python {type(value).__name__}"
@@ -372,32 +391,40 @@ def describe(value: Any) -> str:
 
 def _require_callable(name: str, f: Any) -> None:
     if not callable(f):
-        raise TypeError(f"{name}: f is {describe(f)}; expected a function. Pass f itself, not the result of calling it.")
+        raise TypeError(
+            f"{name}: f is {_describe(f)}; expected a function. Pass f itself, not the result of calling it."
+        )
 
 
 def _require_finite(name: str, what: str, values: FloatArray) -> None:
     if not np.isfinite(values).all():
-        index = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
+        entry = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(
-            f"{name}: {what}{list(index) if index else ''} is {values[index]}; expected finite numbers, because nothing can be "
-            "differentiated there. Choose another point."
+            f"{name}: {entry_name(what, values.shape, entry)} is {values.ravel()[entry]}; expected finite "
+            "numbers, because nothing can be differentiated there. Choose another point."
         )
 
 
-def _as_output(name: str, value: Any) -> tuple[FloatArray, float]:
+def entry_name(name: str, shape: tuple[int, ...], flat: int) -> str:
+    """What Python calls an entry of an array, given its position in the flattened array."""
+    return f"{name}{[int(k) for k in np.unravel_index(flat, shape)]}" if shape else name
+
+
+def as_output(name: str, value: Any) -> tuple[FloatArray, float]:
     """The float64 values of what f returned, and the rounding unit it was computed with."""
     if not is_float_array(value):
         raise TypeError(
-            f"{name}: f returned {describe(value)}; expected one float array, number or Tensor. "
+            f"{name}: f returned {_describe(value)}; expected one float array, number or Tensor. "
             + ("Does f lack a return statement?" if value is None else "Return a real floating-point result.")
         )
     array = asnumpy(unwrap(value))
     return np.array(array, dtype=np.float64), max(EPS, float(np.finfo(array.dtype).eps))
 
 
-def _checked_output(name: str, value: Any) -> tuple[FloatArray, float]:
-    array, eps = _as_output(name, value)
-    _require_finite(name, "f at the inputs, output ", array)
+def checked_output(name: str, value: Any) -> tuple[FloatArray, float]:
+    """As `as_output`; the values must be finite."""
+    array, eps = as_output(name, value)
+    _require_finite(name, "f(inputs)", array)
     return array, eps
 
 
@@ -410,7 +437,9 @@ class FloatInputs:
         free: positions of the float leaves among all leaves.
         paths: what to write after an input's name to get such a leaf, ``['w'][0]``.
         names: the leaves' names in reports, ``input 0['w'][0]``.
-        values: the float leaves as arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge.
+        values: the float leaves as arrays; float16 as float32, because its rounding unit of 1e-3 is too
+            coarse to judge by.
+        raised_to_float32: whether there was a float16 leaf.
     """
 
     def __init__(self, name: str, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
@@ -420,22 +449,20 @@ class FloatInputs:
         self.leaves = [unwrap(leaf) for leaf in self.leaves]
         self.free = [i for i, leaf in enumerate(self.leaves) if is_float_array(leaf)]
         if not self.free:
-            held = ", ".join(describe(leaf) for leaf in self.leaves) or "nothing"
-            raise TypeError(
-                f"{name}: the inputs hold no floats, but {held}; expected at least one float array to differentiate with "
-                "respect to. Make one with np.array(..., dtype=float)."
-            )
+            raise _no_floats(name, self.leaves)
         places = [(k, path) for k, value in enumerate(inputs) for path in tree.paths(value)]
         self.paths = [places[i][1] for i in self.free]
         self.names = [f"input {places[i][0]}{places[i][1]}" for i in self.free]
-        self.values = [_at_least_float32(self.leaves[i]) for i in self.free]
-        for leaf_name, value in zip(self.names, self.values):
+        given = [module_of(self.leaves[i]).asarray(self.leaves[i]) for i in self.free]
+        self.values = [array.astype(np.float32) if array.dtype == np.float16 else array for array in given]
+        self.raised_to_float32 = any(array.dtype == np.float16 for array in given)
+        for leaf_name, value in zip(self.names, self.values, strict=True):
             _require_finite(name, leaf_name, asnumpy(value))
 
     def rebuild(self, floats: Sequence[Any]) -> Any:
         """The inputs with these float leaves."""
         leaves = list(self.leaves)
-        for i, value in zip(self.free, floats):
+        for i, value in zip(self.free, floats, strict=True):
             leaves[i] = value
         return tree.unflatten(self.structure, leaves)
 
@@ -449,17 +476,24 @@ class FloatInputs:
         """Copies of the float leaves in float64, where they were."""
         return [module_of(value).array(value, dtype=np.float64) for value in self.values]
 
+    def raised_to_float64(self) -> FloatInputs:
+        """The same function at the same point, in float64."""
+        raised = copy.copy(self)
+        raised.values = self.in_float64()
+        return raised
 
-def _at_least_float32(value: Any) -> Any:
-    module = module_of(value)
-    array = module.asarray(value)
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    @property
+    def eps(self) -> float:
+        """The largest rounding unit among the inputs."""
+        return max(float(np.finfo(value.dtype).eps) for value in self.values)
 
 
 # ---- the Taylor table
 
-TAYLOR_STEPS = 4.0 ** -np.arange(14)  # down to 1.5e-8, where roundoff has swallowed every remainder
-ROUNDOFF = 100 * EPS  # times |f|: remainders below are roundoff (at 10 eps the last order came out wrong by up to 0.3)
+TAYLOR_STEPS: FloatArray = 4.0 ** -np.arange(
+    14.0
+)  # down to 1.5e-8, where roundoff has swallowed every remainder
+ROUNDOFF = 100 * EPS  # times |f|: smaller remainders are roundoff
 ORDER_SLACK = 0.25  # a wrong gradient loses a whole order
 
 
@@ -469,9 +503,10 @@ class TaylorTable:
 
     Attributes:
         columns: names of the columns of ``rows``: "h", "E0", "E1" and, with second order, "E2".
-        rows: float64, shape (14, 3 or 4): the step h and the remainders |f(x + h d) - (Taylor polynomial of degree k)|.
-        orders: float64, shape (13, 2 or 3): the power of h by which each remainder falls from one row to the next; NaN
-            where it is at roundoff, inf where it falls into roundoff at once, as for a polynomial.
+        rows: float64, shape (14, 3 or 4): the step h and the remainders |f(x + h d) - (Taylor polynomial of
+            degree k)|.
+        orders: float64, shape (13, 2 or 3): the power of h by which each remainder falls from one row to the
+            next; NaN where it is at roundoff, inf where it falls into roundoff at once, as for a polynomial.
         passed: whether E1 falls like h^2 (and E2 like h^3), or is at roundoff throughout.
     """
 
@@ -490,13 +525,16 @@ class TaylorTable:
             f"{'h':>9}" + "".join(f"{name:>11} order" for name in self.columns[1:]),
         ]
         orders = np.vstack([np.full((1, self.orders.shape[1]), np.nan), self.orders])
-        for row, order in zip(self.rows, orders):
-            cells = [f"{e:11.2e} {'' if np.isnan(p) else f'{p:.2f}':>5}" for e, p in zip(row[1:], order)]
+        for row, order in zip(self.rows, orders, strict=True):
+            cells = [
+                f"{e:11.2e} {'' if np.isnan(p) else f'{p:.2f}':>5}"
+                for e, p in zip(row[1:], order, strict=True)
+            ]
             lines.append(f"{row[0]:9.2e}" + "".join(cells))
         if not self.passed:
             lines.append(
-                "A remainder that falls by one order less than expected means a wrong derivative (E1: gradient, E2: Hessian "
-                "product),\nor a kink of f on the way."
+                "A remainder that falls by one order less than expected means a wrong derivative (E1: the\n"
+                "gradient, E2: the Hessian product), or a kink of f at x."
             )
         return "\n".join(line.rstrip() for line in lines)
 
@@ -517,12 +555,13 @@ class TaylorTable:
             import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
-                "plot: matplotlib is not installed; install it with `pip install tinyad[plot]`, or print the table."
+                "plot: matplotlib is not installed; it comes with the extra plot: pip install tinyad[plot]. "
+                "Or print the table."
             ) from error
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         h = self.rows[:, 0]
-        for k, (name, remainder) in enumerate(zip(self.columns[1:], self.rows.T[1:])):
+        for k, (name, remainder) in enumerate(zip(self.columns[1:], self.rows.T[1:], strict=True)):
             shown = np.isfinite(remainder) & (remainder > 0)
             if not shown.any():
                 continue
@@ -530,8 +569,14 @@ class TaylorTable:
             first = int(np.flatnonzero(shown)[0])
             reference = remainder[first] * (h / h[first]) ** (k + 1)
             seen = reference >= remainder[shown].min() / 10
-            ax.loglog(h[seen], reference[seen], "--", color=line.get_color(), alpha=0.5, label=f"slope {k + 1}")
-        ax.set(xlabel="step h", ylabel="remainder", title=f"Taylor table: {'passed' if self.passed else 'FAILED'}")
+            ax.loglog(
+                h[seen], reference[seen], "--", color=line.get_color(), alpha=0.5, label=f"slope {k + 1}"
+            )
+        ax.set(
+            xlabel="step h",
+            ylabel="remainder",
+            title=f"Taylor table: {'passed' if self.passed else 'FAILED'}",
+        )
         ax.legend()
         if path is not None:
             ax.figure.savefig(path)
@@ -539,43 +584,51 @@ class TaylorTable:
 
 
 def taylor_table(
-    f: Callable[[Any], Any], x: Any, direction: Any = None, gradient: Any = None, orders: int = 2, seed: int = 0
+    f: Callable[[Any], Any],
+    x: Any,
+    direction: Any = None,
+    gradient: Any = None,
+    orders: int = 2,
+    seed: int = 0,
 ) -> TaylorTable:
     r"""Check a gradient by the order at which Taylor remainders fall (the lecture's derivative test).
 
     Along a direction d, with g the gradient and H the Hessian of f at x,
 
-        E0(h) = |f(x + h d) - f(x)|                                     falls like h
-        E1(h) = |f(x + h d) - f(x) - h <g, d>|                          falls like h^2 if g is right, like h if not
-        E2(h) = |f(x + h d) - f(x) - h <g, d> - h^2/2 <d, H d>|         falls like h^3 if H d is right too
+        E0(h) = |f(x + h d) - f(x)|                                    falls like h
+        E1(h) = |f(x + h d) - f(x) - h <g, d>|                         like h^2 if g is right, like h if not
+        E2(h) = |f(x + h d) - f(x) - h <g, d> - h^2/2 <d, H d>|        like h^3 if H d is right, too
 
-    for h = 1, 1/4, 1/16, ... Everything is evaluated in float64, whatever the dtype of x. Remainders at roundoff (below
-    100 eps |f|, or where they no longer fall) are left out of the verdict; a linear function, whose remainders all are,
-    passes. At a kink of f in direction d no gradient has second order.
+    for h = 1, 1/4, 1/16, ... Everything is evaluated in float64, whatever the dtype of x. Remainders at
+    roundoff (below 100 eps |f|, or where they no longer fall) are left out of the verdict; a linear function,
+    whose remainders all are, passes. At a kink of f in direction d no gradient has second order.
 
     Args:
         f: takes x (as arrays), returns a scalar.
         x: an array or any tree of them; leaves that hold no floats are held fixed.
-        direction: d, like x; random numbers of either sign, of x's own size, if None. Leaves held fixed do not matter.
-        gradient: the gradient to check: a function of x, or its value at x, in the form of x. tinyad's own if None.
+        direction: d, like x; random numbers of either sign, of x's own size, if None. Leaves held fixed do
+            not matter.
+        gradient: the gradient to check: a function of x, or its value at x, in the form of x. tinyad's own
+            if None.
         orders: 2 for E0, E1 and E2, or 1 to leave out E2. H d is tinyad's own `hvp`, or, with a function for
-            ``gradient``, the numeric derivative of that function; with the value of a gradient there is no E2.
+            ``gradient``, the numeric derivative of that function; with the value of a gradient no E2.
         seed: of the random direction.
 
     Raises:
         TypeError: f does not return a float number, or x holds no floats.
-        ValueError: f returns more than one number, x or f(x) is not finite, ``direction`` or ``gradient`` differ from x
-            in shape, ``orders`` is neither 1 nor 2.
+        ValueError: f returns more than one number, x or f(x) is not finite, ``direction`` or ``gradient``
+            differ from x in shape, ``orders`` is neither 1 nor 2.
 
-    Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., section 8; Haber, Ruthotto, Numerical Methods for Deep
-    Learning (derivative check).
+    Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., section 8; Haber, Ruthotto, Numerical
+    Methods for Deep Learning (derivative check).
 
     >>> import numpy as np
     >>> from tinyad.checking import taylor_table
-    >>> table = taylor_table(lambda x: np.sum(np.exp(x)), np.array([0.3, -0.2]), gradient=lambda x: np.exp(x))
+    >>> f, x = lambda x: np.sum(np.exp(x)), np.array([0.3, -0.2])
+    >>> table = taylor_table(f, x, gradient=lambda x: np.exp(x))
     >>> table.passed, float(table.orders[3, 1].round(1)), float(table.orders[3, 2].round(1))
     (True, 2.0, 3.0)
-    >>> taylor_table(lambda x: np.sum(np.exp(x)), np.array([0.3, -0.2]), gradient=lambda x: 1.01 * np.exp(x)).passed
+    >>> taylor_table(f, x, gradient=lambda x: 1.01 * np.exp(x)).passed
     False
     """
     _require_callable("taylor_table", f)
@@ -601,13 +654,14 @@ def taylor_table(
 
 
 def _noise(error: FloatArray) -> float:
-    """How large roundoff inside f may be: at the smallest steps nothing else remains, and it can be far above eps |f|."""
+    """How large roundoff inside f may be. At the smallest steps it is all that remains of a right remainder,
+    and it can be far above eps |f|: 10^8 times in a function that rounds to float32 on the way."""
     last = error[-3:]
     return 4 * float(np.median(last)) if np.isfinite(last).all() else 0.0
 
 
 def _orders(h: FloatArray, error: FloatArray, roundoff: FloatArray, expected: int) -> FloatArray:
-    """The power of h by which a remainder falls between rows; NaN at roundoff, inf where it falls into it at once."""
+    """The power of h by which a remainder falls between rows; NaN at roundoff, inf where it falls into it."""
     usable = np.isfinite(error) & (error > roundoff)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.log(h[:-1] / h[1:])
@@ -618,7 +672,8 @@ def _orders(h: FloatArray, error: FloatArray, roundoff: FloatArray, expected: in
 
 
 def _has_order(observed: FloatArray, expected: int) -> bool:
-    """Whether the smallest steps above roundoff show the expected order; the best of three, as one may be accidental."""
+    """Whether the smallest steps above roundoff show the expected order; the best of three, because roundoff
+    spoils the last."""
     seen = observed[~np.isnan(observed)]
     return not seen.size or bool(seen[-3:].max() >= expected - ORDER_SLACK)
 
@@ -637,11 +692,12 @@ class _Point:
         """The entries of a tree like x (a direction, a gradient), as one vector."""
         found = tree.same_structure(name, self.structure, like_x, "x")
         parts = []
-        for i, path, ours in zip(self.inputs.free, self.inputs.paths, self.leaves):
+        for i, path, ours in zip(self.inputs.free, self.inputs.paths, self.leaves, strict=True):
             entries = np.asarray(asnumpy(unwrap(found[i])), np.float64)
             if entries.shape != ours.shape:
                 raise ValueError(
-                    f"taylor_table: {name}{path} has shape {entries.shape}; expected {ours.shape}, the shape of x{path}."
+                    f"taylor_table: {name}{path} has shape {entries.shape}; expected {ours.shape}, the shape "
+                    f"of x{path}."
                 )
             parts.append(entries.ravel())
         return np.concatenate(parts)
@@ -650,11 +706,12 @@ class _Point:
         """The float leaves of x with their entries taken from a vector, as fresh arrays."""
         ends = np.cumsum([leaf.size for leaf in self.leaves])
         parts = np.split(vector, ends[:-1])
-        return [module_of(ours).array(part.reshape(ours.shape)) for part, ours in zip(parts, self.leaves)]
+        pairs = zip(parts, self.leaves, strict=True)
+        return [module_of(ours).array(part.reshape(ours.shape)) for part, ours in pairs]
 
     def value(self, vector: FloatArray) -> float:
         """f there: a scalar."""
-        value, _ = _as_output("taylor_table", self.inputs(*self.split(vector)))
+        value, _ = as_output("taylor_table", self.inputs(*self.split(vector)))
         if value.size != 1:
             raise ValueError(
                 f"taylor_table: f returned an array of shape {value.shape}; expected a scalar. "
@@ -665,8 +722,11 @@ class _Point:
     def default_direction(self, seed: int) -> FloatArray:
         """Random numbers of either sign, away from zero, as large as the leaf of x they belong to."""
         random = np.random.default_rng(seed)
-        sizes = [float(np.sqrt(np.mean(asnumpy(leaf) ** 2))) if leaf.any() else 1.0 for leaf in self.leaves]
-        return np.concatenate([size * signed(random, leaf.size) for size, leaf in zip(sizes, self.leaves)])
+        parts = []
+        for leaf in self.leaves:
+            size = float(np.sqrt(np.mean(asnumpy(leaf) ** 2))) if leaf.any() else 1.0
+            parts.append(size * signed(random, leaf.size))
+        return np.concatenate(parts)
 
     def derivatives(self, d: FloatArray, gradient: Any, orders: int) -> tuple[float, float | None]:
         """The slope <g, d> and, if there is one to check, the curvature <d, H d>."""
@@ -698,10 +758,10 @@ class _Point:
 
 
 def signed(random: np.random.Generator, size: int) -> FloatArray:
-    """Random numbers of either sign with absolute values between 1/2 and 3/2: none so small that an error hides in it.
+    """Random numbers of either sign, none so small that an error hides in it: between 1/2 and 3/2 without it.
 
-    A vector of ones, or of one sign, would not do: with it the checks of two well-known courses pass layer
-    normalisation without the variance's derivative, and exchanged parts of a concatenation.
+    Ones would not do: with them the checks of well-known courses pass layer normalisation without the
+    derivative of the variance, and a concatenation whose parts are exchanged.
     """
     return np.asarray(random.uniform(0.5, 1.5, size) * random.choice([-1.0, 1.0], size))
 
@@ -716,7 +776,8 @@ class DotTest:
     Attributes:
         forward: <u, J v>, with J v by forward mode.
         reverse: <J' u, v>, with J' u by reverse mode.
-        gap: their difference relative to the terms of the two sums, in the 2-norm.
+        gap: their difference relative to the terms of the two sums, in the 2-norm (or, if these are smaller,
+            to the rounding unit of numbers of size 1, of which a derivative of zero may have come out).
         bound: the largest gap that passes.
     """
 
@@ -735,17 +796,17 @@ class DotTest:
 
     def __str__(self) -> str:
         return (
-            f"dot test {'passed' if self.passed else 'FAILED'}: <u, J v> = {self.forward:.15g}, <J' u, v> = {self.reverse:.15g}, "
-            f"relative gap {self.gap:.1e} (bound {self.bound:.1e})"
+            f"dot test {'passed' if self.passed else 'FAILED'}: <u, J v> = {self.forward:.15g}, "
+            f"<J' u, v> = {self.reverse:.15g}, relative gap {self.gap:.1e} (bound {self.bound:.1e})"
         )
 
 
 def dot_test(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> DotTest:
     """Check that forward and reverse mode agree: <u, J v> = <J' u, v> for random u and v.
 
-    No differences are taken, so nothing but roundoff separates the two numbers: the gap must be below 1e-10, or below 100
-    rounding units (1.2e-5) if an input or the output is float32. The products are summed in float64 in any case. The test
-    says nothing about rules that forward and reverse mode share.
+    No differences are taken, so nothing but roundoff separates the two numbers: the gap must be below 1e-10,
+    or below 100 rounding units (1.2e-5) if an input or the output is float32. The products are summed in
+    float64 in any case. The test says nothing about rules that forward and reverse mode share.
 
     Args:
         f: a function of arrays or trees of them, with a float output (or a tree of them).
@@ -766,26 +827,28 @@ def dot_test(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> DotTest:
     function = FloatInputs("dot_test", f, inputs)
     random = np.random.default_rng(seed)
     y, pullback = vjp(function, *function.values)
-    _, eps = _as_output("dot_test", y)
+    _, eps = as_output("dot_test", y)
     u = random_like(random, y)
     v = [random_like(random, value) for value in function.values]
     _, tangent = jvp(function, tuple(function.values), tuple(v))
     forward_terms = _products([u], [tangent])
     reverse_terms = _products(pullback(u), v)
     forward, reverse = float(forward_terms.sum()), float(reverse_terms.sum())
-    size = max(float(np.linalg.norm(forward_terms)), float(np.linalg.norm(reverse_terms)))
-    eps = max([eps, *[float(np.finfo(value.dtype).eps) for value in function.values]])
-    return DotTest(forward, reverse, abs(forward - reverse) / size if size else 0.0, max(1e-10, 100 * eps))
+    eps = max(eps, function.eps)
+    bound = max(1e-10, 100 * eps)
+    size = max(float(np.linalg.norm(forward_terms)), float(np.linalg.norm(reverse_terms)), 100 * eps / bound)
+    return DotTest(forward, reverse, abs(forward - reverse) / size, bound)
 
 
 def random_like(random: np.random.Generator, array: Any) -> Any:
     """`signed` random numbers in the shape, dtype and place of an array."""
     array = unwrap(array)
     module = module_of(array)
-    return module.asarray(signed(random, np.size(array)).reshape(np.shape(array)), dtype=getattr(array, "dtype", None))
+    numbers = signed(random, np.size(array)).reshape(np.shape(array))
+    return module.asarray(numbers, dtype=getattr(array, "dtype", None))
 
 
 def _products(left: Sequence[Any], right: Sequence[Any]) -> FloatArray:
     """The terms of an inner product, in float64."""
-    terms = [np.float64(asnumpy(a)) * np.float64(asnumpy(b)) for a, b in zip(left, right)]
+    terms = [np.float64(asnumpy(a)) * np.float64(asnumpy(b)) for a, b in zip(left, right, strict=True)]
     return np.concatenate([np.ravel(term) for term in terms])

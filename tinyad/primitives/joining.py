@@ -79,6 +79,8 @@ def _shapes(name: str, items: Sequence[Array]) -> tuple[tuple[int, ...], ...]:
 
 
 def _pad_forward(xp: Any, x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    if not widths:  # NumPy refuses to pad a number
+        return x.copy()
     lead = ((0, 0),) * (x.ndim - len(widths))
     return xp.pad(x, lead + widths, constant_values=value)
 

@@ -29,7 +29,7 @@ def _matmul_transpose(i: int, g: Array, operands: Sequence[Any], node: Any) -> A
     return _matmul(matrix_transpose(x), g)
 
 
-_matmul = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose)
+_matmul = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose, broadcasts=True)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -162,32 +162,31 @@ def einsum(subscripts: str, *operands: Array) -> Array:
     inputs, output = _parse_einsum(subscripts, [len(shape_of(x)) for x in operands])
     items = [_array(x) for x in operands]
     _check_lengths(subscripts, inputs, items)
-    reduced = []
-    for k, (letters, x) in enumerate(zip(inputs, items, strict=True)):
-        elsewhere = set(output).union(*inputs[:k], *inputs[k + 1 :])
-        reduced.append(_simplify(x, letters, elsewhere))
-    missing = [c for c in output if not any(c in letters for _, letters in reduced)]
-    result = _einsum(
-        *[x for x, _ in reduced], subscripts=(*[s for _, s in reduced], "".join(c for c in output if c not in missing))
-    )
+    terms = [_distinct(x, letters) for x, letters in zip(items, inputs, strict=True)]
+    for k, (x, letters) in enumerate(terms):
+        elsewhere = set(output).union(*[other for i, (_, other) in enumerate(terms) if i != k])
+        terms[k] = _summed(x, letters, elsewhere)
+    missing = [c for c in output if not any(c in letters for _, letters in terms)]
+    kept = "".join(c for c in output if c not in missing)
+    result = _einsum(*[x for x, _ in terms], subscripts=(*[letters for _, letters in terms], kept))
     return expand_dims(result, tuple([output.index(c) for c in missing])) if missing else result
 
 
-def _simplify(x: Array, letters: str, elsewhere: set[str]) -> tuple[Array, str]:
-    """Take diagonals for repeated letters, sum over letters that stand nowhere else, drop broadcast axes of length 1.
-
-    What remains names each letter once, and each letter also elsewhere, so that the transpose is an einsum too.
-    """
+def _distinct(x: Array, letters: str) -> tuple[Array, str]:
+    """Take diagonals for repeated letters and drop axes of length 1, which stand for any length."""
     for c in sorted({c for c in letters if letters.count(c) > 1}):
         x, letters = _diagonal(x, letters, c)
-    alone = [i for i, c in enumerate(letters) if c not in elsewhere]
-    if alone:
-        x = sum(x, axis=tuple(alone))
-        letters = "".join(c for c in letters if c in elsewhere)
-    ones = [i for i, c in enumerate(letters) if x.shape[i] == 1]
+    ones = tuple([i for i, n in enumerate(shape_of(x)) if n == 1])
     if ones:
-        x = squeeze(x, tuple(ones))
-        letters = "".join(c for i, c in enumerate(letters) if i not in ones)
+        x, letters = squeeze(x, ones), "".join(c for i, c in enumerate(letters) if i not in ones)
+    return x, letters
+
+
+def _summed(x: Array, letters: str, elsewhere: set[str]) -> tuple[Array, str]:
+    """Sum over letters that stand nowhere else. Each letter left also stands elsewhere, so that the transpose is an einsum."""
+    alone = tuple([i for i, c in enumerate(letters) if c not in elsewhere])
+    if alone:
+        x, letters = sum(x, axis=alone), "".join(c for c in letters if c in elsewhere)
     return x, letters
 
 

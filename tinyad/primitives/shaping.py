@@ -71,16 +71,18 @@ _reshape_primitive = linear(
 )
 
 
-def reshape(x: Array, *shape: Any) -> Array:
+def reshape(x: Array, shape: int | Sequence[int]) -> Array:
     """The same elements in another shape, in row-major order; one length may be -1.
+
+    Raises:
+        ValueError: if the numbers of elements differ.
 
     >>> import tinyad as ad
     >>> ad.reshape(ad.arange(6), (2, -1)).shape
     (2, 3)
     """
-    new = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    old = shape_of(x)
-    return _reshape_primitive(_array(x), rank=len(old), shape=_complete(tuple(new), old))
+    old, new = shape_of(x), (shape,) if isinstance(shape, int) else tuple(shape)
+    return _reshape_primitive(_array(x), rank=len(old), shape=_complete(new, old))
 
 
 def _complete(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
