@@ -42,6 +42,7 @@ class _Call(Primitive):
     """
 
     maps_leading_axes = False
+    allocates = False  # a user's rule may return an array it keeps
 
     def __init__(self, name: str, pull: Function, push: Function) -> None:
         self.name, self.pull, self.push = name, pull, push

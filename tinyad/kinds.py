@@ -31,6 +31,8 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .backend import Array, Kernels, module_of
 from .tape import Node, record
 from .tensor import Tensor, unwrap
@@ -62,10 +64,12 @@ class Primitive:
         name: what messages and printed tapes call it.
         kernels: the function to run, by array type.
         apply: the function users call, on Tensors, arrays and numbers.
-        maps_leading_axes: whether its vjp takes cotangents with extra leading axes.
+        maps_leading_axes: whether its rules take cotangents and tangents with extra leading axes.
+        allocates: whether what its vjp returns is a new array or the cotangent itself, never one that somebody else may hold.
     """
 
     maps_leading_axes = True
+    allocates = True
     apply: Function
 
     def __init__(self, name: str, forward: Forward) -> None:
@@ -159,12 +163,22 @@ def _product(partial: Any, needs: Sequence[int], times: Function) -> Function:
         return lambda v, saved: None
     if partial in (1, -1):
         return (lambda v, saved: v) if partial == 1 else (lambda v, saved: -v)
-    if len(needs) > 1:
-        return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
-    (i,) = needs
     if isinstance(partial, str):
+        (i,) = needs
         return lambda v, saved: times(v, saved[i])
-    return lambda v, saved: times(v, partial(saved[i]))
+    if times is operator.mul:
+        times = _multiply_into
+    if len(needs) == 1:
+        (i,) = needs
+        return lambda v, saved: times(v, partial(saved[i]))
+    return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
+
+
+def _multiply_into(v: Any, partial: Any) -> Any:
+    """``v * partial`` for a partial derivative computed just now: a large one is overwritten, which saves a fresh array."""
+    if type(partial) is not np.ndarray or partial.size < 4096 or partial.shape != v.shape or partial.dtype != v.dtype:
+        return v * partial
+    return np.multiply(v, partial, out=partial)
 
 
 def _align(tangent: Any, parent: Node, node: Node) -> Any:
@@ -276,6 +290,8 @@ def _places(operands: Sequence[Any]) -> tuple[Node | None, ...] | None:
 
 class Linear(Primitive):
     """A linear function of one operand, or of several together."""
+
+    allocates = False  # many transposes give views
 
     def __init__(self, name: str, forward: Forward, transpose: Function) -> None:
         super().__init__(name, forward)

@@ -11,7 +11,6 @@ Tensors, which records them; otherwise they run on plain arrays.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -44,9 +43,11 @@ def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node]
     foreign = any(leaf.parents for leaf in leaves)
     while stack:
         node = stack.pop()
-        if node.id < first or type(node) is Variable:
+        if node.id < first:
             foreign = True
-        elif node.primitive is not None:  # else it is a leaf of a transform inside ours, which has had its walk
+        elif node.primitive is None:  # the leaf of a transform inside ours has had its walk; a variable is the user's
+            foreign = foreign or type(node) is Variable
+        else:
             nodes.append(node)
             for parent in node.parents:
                 if parent is not None and parent not in seen:
@@ -91,7 +92,7 @@ def reverse(
         recorded = foreign or any(type(g) is Tensor and g.node is not None for g in cotangents)
     table = _Cotangents(lead)
     for node, g in zip(outputs, cotangents, strict=True):
-        table.add(node, g if recorded else unwrap(g))
+        table.add(node, g if recorded else unwrap(g), False)
     wanted = {*nodes, *leaves} if foreign else None
     plain = not (recorded or foreign or lead or seeks_anomalies())
     with np.errstate(all="ignore"):  # infinite partials are the rules' business, not the user's
@@ -100,13 +101,14 @@ def reverse(
             g = table.pop(node, None)
             if g is None:
                 continue
+            primitive = node.primitive
             if plain:
-                contributions = node.primitive.vjp(g, node, node.saved, node.parents)  # type: ignore[union-attr]
+                contributions = primitive.vjp(g, node, node.saved, node.parents)  # type: ignore[union-attr]
             else:
                 contributions = _contributions(g, node, recorded, lead, wanted)
             for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (costs, on every node)
                 if contribution is not None:
-                    table.add(parent, contribution)
+                    table.add(parent, contribution, primitive.allocates and contribution is not g)  # type: ignore[union-attr]
     return [table.result(leaf) for leaf in leaves]
 
 
@@ -135,39 +137,52 @@ def _one_by_one(primitive: Any, g: Any, node: Node, saved: Any, parents: Sequenc
 
 
 class _Cotangents(dict[Node, Any]):
-    """The cotangents of a reverse walk that are not used up yet."""
+    """The cotangents of a reverse walk that are not used up yet.
+
+    ``owned`` are the nodes whose cotangent nobody else holds: the walk adds to it in place, because the pages of a fresh large
+    array cost more than the sum (a factor 2 at 2 MB).
+    """
 
     def __init__(self, lead: int) -> None:
         self.lead = lead
-        self.owned: set[Node] = set()  # nodes whose cotangent the walk has allocated, so that it may add in place
+        self.owned: set[Node] = set()
 
-    def add(self, node: Node, g: Any) -> None:
-        """Add to a node's cotangent. An array is changed in place only if the walk has allocated it."""
+    def add(self, node: Node, g: Any, fresh: bool) -> None:
+        """Add ``g`` to a node's cotangent; ``fresh`` says that it was made for this and nobody else holds it."""
         held = self.get(node)
         if type(g) is Deferred:
-            self[node] = g.add_to(held if held is None or node in self.owned else held.copy())
-            self.owned.add(node)
-            return
-        if (g.shape[self.lead :] if self.lead else g.shape) != node.shape:
-            g = unbroadcast(g, node.shape, self.lead)
-        if g.dtype is not node.dtype and g.dtype != node.dtype:
-            g = astype(g, node.dtype)
-        if held is None:
-            self[node] = g
-        elif node in self.owned:
-            held += g
+            g, fresh = g.add_to(held if held is None or node in self.owned else held.copy()), True
         else:
-            self[node] = held = held + g
-            if type(held) is not Tensor and held.size > 1:  # in place costs three times more for one element: measured
-                self.owned.add(node)
+            if g.shape != node.shape or g.dtype is not node.dtype:
+                g, fresh = self._fit(g, node, fresh)
+            if held is not None:
+                g, fresh = self._sum(held, node in self.owned, g, fresh)
+        self[node] = g
+        if fresh:
+            self.owned.add(node)
+
+    def _fit(self, g: Any, node: Node, fresh: bool) -> tuple[Any, bool]:
+        """A contribution with the shape (after the leading axes) and the dtype of the node it goes to."""
+        if g.shape[self.lead :] != node.shape:
+            g = unbroadcast(g, node.shape, self.lead)
+            fresh = False  # it may be a view
+        return (g, fresh) if g.dtype == node.dtype else (astype(g, node.dtype), fresh)
+
+    def _sum(self, held: Any, owned: bool, g: Any, fresh: bool) -> tuple[Any, bool]:
+        if type(g) is Tensor or type(held) is Tensor or g.size == 1:  # in place, one element costs three times more: measured
+            return held + g, False
+        if owned:
+            held += g
+            return held, True
+        if fresh:
+            g += held
+            return g, True
+        return held + g, True
 
     def result(self, leaf: Node) -> Array | None:
         """A leaf's cotangent, which the caller may keep and change."""
         g = self.pop(leaf, None)
-        if g is None or type(g) is Tensor or leaf in self.owned or not g.ndim:
-            return g
-        # A view, or an array that somebody else holds as well (2 references: `g` and getrefcount's argument)
-        return g.copy() if g.base is not None or sys.getrefcount(g) > 2 else g
+        return g if g is None or type(g) is Tensor or leaf in self.owned else g.copy()
 
 
 def _check_finite(g: Any, node: Node, contributions: Sequence[Any]) -> None:

@@ -400,7 +400,7 @@ def _combinations(random: np.random.Generator, outputs: int) -> FloatArray:
 
 
 def _combined(numeric: NumericJacobian, weights: FloatArray | None, outputs: int) -> tuple[Any, ...]:
-    """Of the rows of a numeric Jacobian (None), or of combinations: both ends, error, size, and whether rough."""
+    """Of a numeric Jacobian's rows (None), or combinations of them: both ends, error, size, whether rough."""
     left, right = numeric.left.reshape(outputs, -1), numeric.right.reshape(outputs, -1)
     error, rough = numeric.error.reshape(outputs, -1), numeric.rough.reshape(outputs, -1)
     low, high = np.minimum(left, right), np.maximum(left, right)

@@ -240,7 +240,7 @@ class _Columns:
         shape = inputs, outputs
         self.value, self.error = np.zeros(shape), np.full(shape, np.inf)
         self.left, self.right, self.kink_error = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
-        self.smallest_roughness, self.largest_roughness = np.full(shape, np.inf), np.zeros(shape)
+        self.smallest_roughness = np.full(shape, np.inf)
         self.accepted, self.grew, self.settled = (np.zeros(shape, bool) for _ in range(3))
 
     def unsettled(self) -> npt.NDArray[np.intp]:
@@ -251,7 +251,7 @@ class _Columns:
         """Take in what a step tells about the input entries ``rows``."""
         allowance = 8 * new.roundoff + FLOOR * scale
         trusted = new.finite & (first | (scale == 0) | (new.roundoff <= TRUSTED * scale))
-        smallest, largest = self.smallest_roughness[rows], self.largest_roughness[rows]
+        smallest = self.smallest_roughness[rows]
         grew = self.grew[rows] | (new.finite & (new.roughness > GROWTH * smallest + allowance))
         smooth = (
             trusted
@@ -260,8 +260,7 @@ class _Columns:
         )
         before = self.accepted[rows]
         # A function that rounds to float32 on the way is constant at last, which is no derivative.
-        grain = grew & (np.abs(new.value) <= AGREEMENT * largest)
-        accepted = smooth & ~grain
+        accepted = smooth & ~(grew & (new.slope == 0))
         better = accepted & (~before | (new.error < self.error[rows]))
         instead = ~before & ~accepted & ~grew & (new.roughness < smallest)
         # In noise two slopes may agree by chance: their full disagreement is then the error.
@@ -275,7 +274,6 @@ class _Columns:
         self.right[rows] = np.where(trusted, new.right, self.right[rows])
         self.kink_error[rows] = np.where(trusted, new.roundoff, self.kink_error[rows])
         self.smallest_roughness[rows] = np.minimum(smallest, new.roughness)
-        self.largest_roughness[rows] = np.where(new.finite, np.maximum(largest, new.roughness), largest)
         self.grew[rows] = grew
         self.accepted[rows] = before | accepted
         self.settled[rows] |= exact | (before & ~accepted)
@@ -636,7 +634,7 @@ def taylor_table(
         raise ValueError(f"taylor_table: orders is {orders!r}; expected 1 (E0, E1) or 2 (E0, E1, E2).")
     point = _Point(f, x)
     d = point.default_direction(seed) if direction is None else point.vector("direction", direction)
-    slope, curvature = point.derivatives(d, gradient, orders)
+    slope, curvature, uncertainty = point.derivatives(d, gradient, orders)
 
     h = TAYLOR_STEPS
     with np.errstate(all="ignore"):
@@ -644,20 +642,26 @@ def taylor_table(
         change = values - point.value(point.x)
         first = change - h * slope
         remainders = [change, first] if curvature is None else [change, first, first - h**2 / 2 * curvature]
-        size = np.maximum(np.abs(values), np.abs(values - change))
-    errors, roundoff = np.abs(remainders), ROUNDOFF * size
-    judged = [_orders(h, error, np.maximum(roundoff, _noise(error)), k + 1) for k, error in enumerate(errors)]
-    passed = all(_has_order(observed, k + 1) for k, observed in enumerate(judged) if k > 0)
+        size = np.maximum(np.abs(values), np.abs(values - change)) + np.abs(h * slope)
+    errors, roundoff = np.abs(remainders), ROUNDOFF * size + h**2 / 2 * uncertainty
+    passed = all(
+        np.isfinite(error).any()
+        and _has_order(_orders(h, error, np.maximum(roundoff, _noise(change, error)), k), k)
+        for k, error in enumerate(errors[1:], start=2)
+    )
     shown = [_orders(h, error, roundoff, k + 1) for k, error in enumerate(errors)]
     columns = ("h", "E0", "E1", "E2")[: 1 + len(errors)]
     return TaylorTable(columns, np.column_stack([h, *errors]), np.column_stack(shown), passed)
 
 
-def _noise(error: FloatArray) -> float:
-    """How large roundoff inside f may be. At the smallest steps it is all that remains of a right remainder,
-    and it can be far above eps |f|: 10^8 times in a function that rounds to float32 on the way."""
-    last = error[-3:]
-    return 4 * float(np.median(last)) if np.isfinite(last).all() else 0.0
+def _noise(change: FloatArray, error: FloatArray) -> float:
+    """How large roundoff inside f may be: far above eps |f|, 10^8 times in a function that rounds to float32.
+
+    At the smallest steps it is all that remains of a remainder, which then does not fall any more; or f does
+    not change at all between neighbours, and the remainder falls like h although the gradient is right.
+    """
+    clean = all((e[-4:-1] > 3 * e[-3:]).all() for e in (np.abs(change), error))  # by 4, were there no noise
+    return 0.0 if clean else 2 * float(error[-6:].max())
 
 
 def _orders(h: FloatArray, error: FloatArray, roundoff: FloatArray, expected: int) -> FloatArray:
@@ -728,22 +732,24 @@ class _Point:
             parts.append(size * signed(random, leaf.size))
         return np.concatenate(parts)
 
-    def derivatives(self, d: FloatArray, gradient: Any, orders: int) -> tuple[float, float | None]:
-        """The slope <g, d> and, if there is one to check, the curvature <d, H d>."""
+    def derivatives(self, d: FloatArray, gradient: Any, orders: int) -> tuple[float, float | None, float]:
+        """The slope <g, d>; if there is one to check, the curvature <d, H d>; and how uncertain that is."""
         if gradient is None:
             return self._ours(d, orders)
         if not callable(gradient):
-            return float(self.vector("gradient", gradient) @ d), None
+            return float(self.vector("gradient", gradient) @ d), None, 0.0
 
         def slope(t: Any) -> float:
             [x] = self.inputs.rebuild(self.split(self.x + float(t) * d))
             return float(self.vector("gradient", gradient(x)) @ d)
 
-        if orders == 1:
-            return slope(0.0), None
-        return slope(0.0), float(numeric_jacobian(slope, 0.0, wrt=0).jacobian)
+        at_x = slope(0.0)
+        if orders == 1 or not np.isfinite(at_x):
+            return at_x, None, 0.0
+        numeric = numeric_jacobian(slope, 0.0, wrt=0)
+        return at_x, float(numeric.jacobian), 20 * float(numeric.error)
 
-    def _ours(self, d: FloatArray, orders: int) -> tuple[float, float | None]:
+    def _ours(self, d: FloatArray, orders: int) -> tuple[float, float | None, float]:
         """Slope and curvature by tinyad."""
 
         def of_floats(floats: list[Any]) -> Any:
@@ -754,7 +760,10 @@ class _Point:
 
         floats, directions = self.split(self.x), self.split(d)
         slope = along(grad(of_floats)(floats))
-        return slope, along(hvp(of_floats, floats, directions)) if orders == 2 else None
+        if orders == 1:
+            return slope, None, 0.0
+        curvature = along(hvp(of_floats, floats, directions))
+        return slope, curvature, ROUNDOFF * abs(curvature)
 
 
 def signed(random: np.random.Generator, size: int) -> FloatArray:
