@@ -80,9 +80,10 @@ class Kernels(dict[type, Any]):
                 f"{self.name}: got an operand of type {array_type.__name__}; expected an array, a Tensor or a number. "
                 f"Convert it first, for instance with ad.asarray(...)."
             )
-        kernel = self[array_type] = self.make(module)
+        self[array_type] = kernel = self.make(module)
         return kernel
 
     def of_numbers(self) -> Callable[..., Any]:
         """The function for operands that are all Python numbers: NumPy's."""
-        return self[np.ndarray]  # type: ignore[no-any-return]
+        kernel: Callable[..., Any] = self[np.ndarray]
+        return kernel

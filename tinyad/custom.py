@@ -64,9 +64,9 @@ class _Pick(Primitive):
         index, count = node.params["index"], node.params["count"]
 
         def add_to(total: Any) -> list[Any]:
-            total = [None] * count if total is None else total
-            total[index] = g if total[index] is None else total[index] + g
-            return total
+            several: list[Any] = [None] * count if total is None else total
+            several[index] = g if several[index] is None else several[index] + g
+            return several
 
         return (Deferred(add_to),)
 
@@ -215,10 +215,11 @@ class _Custom:
 
     def __init__(self, f: Function) -> None:
         self.f = f
-        functools.update_wrapper(self, f)
+        self.__name__ = getattr(f, "__name__", "f")
+        self.__doc__ = f.__doc__
 
     def _name(self) -> str:
-        return f"{type(self).__name__}({getattr(self.f, '__name__', 'f')})"
+        return f"{type(self).__name__}({self.__name__})"
 
     def _closed(self, outputs: Sequence[Any]) -> Sequence[Any]:
         """The outputs of a run on plain arrays; they must not be on the tape."""
@@ -294,10 +295,14 @@ class custom_vjp(_Custom):
         arguments = structure.children
         if not isinstance(result, (tuple, list)) or len(result) != len(arguments):
             got = f"{len(result)} entries" if isinstance(result, (tuple, list)) else type(result).__name__
-            raise TypeError(f"{self._name()}: backward returned {got}; expected a tuple with one for each of {len(arguments)} arguments")  # fmt: skip
+            raise TypeError(
+                f"{self._name()}: backward returned {got}; expected a tuple with one for each of {len(arguments)} arguments"
+            )
         found: list[Any] = []
         for i, (argument, g) in enumerate(zip(arguments, result, strict=True)):
-            found += [None] * argument.size if g is None else tree.same_structure(f"cotangent {i}", argument, g, f"argument {i}")
+            found += (
+                [None] * argument.size if g is None else tree.same_structure(f"cotangent {i}", argument, g, f"argument {i}")
+            )
         return found
 
 

@@ -96,7 +96,9 @@ def demo(
     epochs = recipe.epochs if epochs is None else epochs
     parts = _parts(recipe.load(dtype), seed)
     train, validation, test = parts
-    say(f"Data: {train.name}, {len(train)} images to train on, {len(validation)} to validate, {len(test)} to test (seed {seed}).")
+    say(
+        f"Data: {train.name}, {len(train)} images to train on, {len(validation)} to validate, {len(test)} to test (seed {seed})."
+    )
 
     features = train.x.shape[1]
     net = ResNet.create(seed, features, recipe.width, train.classes, recipe.depth, recipe.final_time, dtype=dtype)
@@ -160,12 +162,14 @@ def _page(
         f"A network of {models.parameters(net):,} parameters learned to read handwritten digits in {seconds:.1f} seconds, with "
         f"gradients by tinyad. It has never seen the {len(test)} test images, and reads {right:.1%} of them correctly.",
     )
-    page.tiles({
-        "of the test images right": f"{right:.1%}",
-        f"of {len(test)} wrong": str(len(wrong)),
-        "parameters": f"{models.parameters(net):,}",
-        "to train": f"{seconds:.1f} s",
-    })
+    page.tiles(
+        {
+            "of the test images right": f"{right:.1%}",
+            f"of {len(test)} wrong": str(len(wrong)),
+            "parameters": f"{models.parameters(net):,}",
+            "to train": f"{seconds:.1f} s",
+        }
+    )
 
     page.section("What was done")
     page.text(
@@ -224,9 +228,7 @@ def _page(
     return page
 
 
-def _numbers(
-    fit: FitResult, best: Any, right: float, seconds: float, train: Dataset, parameters: int
-) -> list[tuple[str, str]]:
+def _numbers(fit: FitResult, best: Any, right: float, seconds: float, train: Dataset, parameters: int) -> list[tuple[str, str]]:
     rows = [
         ("test accuracy", f"{right:.2%}"),
         ("parameters", f"{parameters:,}"),

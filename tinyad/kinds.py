@@ -91,7 +91,7 @@ class Primitive:
 def _maker(forward: Forward) -> Callable[[Any], Function]:
     """From the declaration of a forward function to the function for an array module."""
     if isinstance(forward, str):
-        return lambda module: getattr(module, forward)  # type: ignore[no-any-return]
+        return lambda module: getattr(module, forward)
     return lambda module: functools.partial(forward, module)
 
 
@@ -181,8 +181,9 @@ def _multiply_into(v: Any, partial: Any) -> Any:
     return np.multiply(v, partial, out=partial)
 
 
-def _align(tangent: Any, parent: Node, node: Node) -> Any:
+def _align(tangent: Any, parent: Node | None, node: Node) -> Any:
     """Put axes of length 1 between a tangent's extra leading axes and its own, so that it broadcasts like its operand."""
+    assert parent is not None
     missing = len(node.shape) - len(parent.shape)
     lead = tangent.ndim - len(parent.shape)
     if lead == 0 or missing <= 0:
@@ -273,7 +274,7 @@ def _nary(primitive: Elementwise) -> Function:
 
 def _kernel(kernels: Kernels, arrays: Sequence[Any]) -> Function:
     for array in arrays:
-        kernel = kernels[type(array)]
+        kernel: Function | None = kernels[type(array)]
         if kernel is not None:
             return kernel
     return kernels.of_numbers()

@@ -192,13 +192,13 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any)
 def _install() -> None:
     for name, function in (OPERATORS | METHODS).items():
         setattr(Tensor, name, function)
-    Tensor.T = property(shaping.transpose)  # type: ignore[assignment]
-    Tensor.mT = property(shaping.matrix_transpose)  # type: ignore[assignment]
+    Tensor.T = property(shaping.transpose)
+    Tensor.mT = property(shaping.matrix_transpose)
     Tensor.reshape = _reshape_method
     Tensor.transpose = _transpose_method
-    Tensor.__setitem__ = _refuse_assignment  # type: ignore[attr-defined]
-    Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-    Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
+    Tensor.__setitem__ = _refuse_assignment
+    Tensor.__array_ufunc__ = _array_ufunc
+    Tensor.__array_function__ = _array_function
 
 
 _install()

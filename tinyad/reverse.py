@@ -101,14 +101,15 @@ def reverse(
             g = table.pop(node, None)
             if g is None:
                 continue
-            primitive = node.primitive
+            primitive: Any = node.primitive
             if plain:
-                contributions = primitive.vjp(g, node, node.saved, node.parents)  # type: ignore[union-attr]
+                contributions = primitive.vjp(g, node, node.saved, node.parents)
             else:
                 contributions = _contributions(g, node, recorded, lead, wanted)
+            parent: Any
             for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (costs, on every node)
                 if contribution is not None:
-                    table.add(parent, contribution, primitive.allocates and contribution is not g)  # type: ignore[union-attr]
+                    table.add(parent, contribution, primitive.allocates and contribution is not g)
     return [table.result(leaf) for leaf in leaves]
 
 
@@ -119,6 +120,7 @@ def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[No
     if wanted is not None:
         parents = tuple([parent if parent in wanted else None for parent in parents])
     saved = lifted(node) if recorded else node.saved
+    contributions: Sequence[Any]
     if lead and not primitive.maps_leading_axes:
         contributions = _one_by_one(primitive, g, node, saved, parents)
     else:

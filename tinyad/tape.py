@@ -43,6 +43,8 @@ class Node:
 
     __slots__ = ("dtype", "id", "line", "params", "parents", "primitive", "saved", "shape")
 
+    line: str
+
     def __init__(
         self,
         primitive: Primitive | None,

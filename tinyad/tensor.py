@@ -4,17 +4,18 @@ The place is a `tinyad.tape.Node`, or ``None`` for a constant. A Tensor never ch
 know the Tensor (memory falls by reference counting), and two Tensors may stand at the same place, which is how the walks
 turn a saved array back into a Tensor when a derivative is itself recorded.
 
-Operators, methods and NumPy's protocols are given to this class by `tinyad.operators`, because they are primitives and
-primitives are built on top of Tensors.
+Its operators and methods are primitives, which are built on top of Tensors: they are declared in `tinyad.array_interface`
+and given to the class by `tinyad.operators`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .array_interface import ArrayInterface
 from .backend import Array
 
 if TYPE_CHECKING:
@@ -22,12 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tensor", "unwrap"]
 
-_Unary = ClassVar[Callable[["Tensor"], Any]]
-_Binary = ClassVar[Callable[["Tensor", Any], Any]]
-_Method = ClassVar[Callable[..., Any]]
 
-
-class Tensor:
+class Tensor(ArrayInterface):
     """An array and its place on the tape.
 
     Make one with `tinyad.tensor` (a variable) or with the creation functions (constants); operations make the others.
@@ -134,49 +131,6 @@ class Tensor:
     def tolist(self) -> Any:
         """The values as nested Python lists."""
         return self.array.tolist()
-
-    # ---- given by tinyad.operators; declared here for readers and type checkers
-
-    T: Tensor
-    mT: Tensor
-    at: Any
-    __neg__: _Unary
-    __pos__: _Unary
-    __abs__: _Unary
-    __add__: _Binary
-    __radd__: _Binary
-    __sub__: _Binary
-    __rsub__: _Binary
-    __mul__: _Binary
-    __rmul__: _Binary
-    __truediv__: _Binary
-    __rtruediv__: _Binary
-    __pow__: _Binary
-    __rpow__: _Binary
-    __matmul__: _Binary
-    __rmatmul__: _Binary
-    __lt__: _Binary
-    __le__: _Binary
-    __gt__: _Binary
-    __ge__: _Binary
-    __getitem__: _Binary
-    sum: _Method
-    mean: _Method
-    var: _Method
-    std: _Method
-    max: _Method
-    min: _Method
-    cumsum: _Method
-    clip: _Method
-    dot: _Method
-    reshape: _Method
-    ravel: _Method
-    flatten: _Method
-    squeeze: _Method
-    transpose: _Method
-    swapaxes: _Method
-    astype: _Method
-    backward: _Method
 
 
 def unwrap(value: Any) -> Any:

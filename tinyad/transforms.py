@@ -7,6 +7,7 @@ and Tensors, too, when the function uses a variable of a surrounding derivative,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from . import tree
 from .backend import Array, module_of
 from .forward import forward
-from .primitives.elementwise import positive
+from .kinds import PRIMITIVES, Primitive
 from .reverse import collect, depending, reverse
 from .tape import Node, Variable, is_paused, recording, variable
 from .tensor import Tensor, unwrap
@@ -58,13 +59,16 @@ class _Record:
         opened = []
         for k, value in enumerate(values):
             self.given_tensors = self.given_tensors or type(value) is Tensor
-            opened.append(_fresh(value, self.paused, lambda k=k: f"{self.name}: argument {position}{tree.paths(argument)[k]}"))
+            opened.append(_fresh(value, self.paused, functools.partial(self._place, argument, position, k)))
         if not opened:
             raise TypeError(f"{self.name}: argument {position} is {argument!r}, which holds no array to differentiate by")
         self.structures.append(structure)
         self.leaves += [tensor.node for tensor in opened]  # type: ignore[misc]
         self.values += [tensor.array for tensor in opened]
         return tree.unflatten(structure, opened)
+
+    def _place(self, argument: Any, position: int, k: int) -> str:
+        return f"{self.name}: argument {position}{tree.paths(argument)[k]}"
 
     def per_argument(self, leaves: Sequence[Any]) -> list[Any]:
         """Leaves of all differentiated arguments, put back into the arguments' structures."""
@@ -100,7 +104,7 @@ class _Record:
         return Tensor(g) if self.given_tensors and type(g) is not Tensor else g
 
 
-class _Independent(type(positive.primitive)):  # type: ignore[misc]
+class _Independent(Primitive):
     """A result that a leaf was asked about and does not change: derivative zero."""
 
     def __init__(self) -> None:
@@ -119,7 +123,7 @@ _independent = _Independent()
 def _fresh(value: Any, paused: bool, where: Callable[[], str]) -> Tensor:
     """A fresh leaf for a value: an identity on the tape if the value has a place there already."""
     if type(value) is Tensor and value.node is not None and not paused:
-        return Tensor(value.array, Node(positive.primitive, (value.node,), (None, None), {}, value.array))
+        return Tensor(value.array, Node(PRIMITIVES["positive"], (value.node,), (None, None), {}, value.array))
     array = unwrap(value)
     array = array if hasattr(array, "dtype") else np.asarray(array)
     if array.dtype.kind not in "fc":
@@ -262,11 +266,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
     def pullback(cotangent: Any) -> Any:
         given = tree.same_structure("cotangent", structure, cotangent, "output")
-        pairs = [
-            (y.node, _like("cotangent", g, y.array))
-            for y, g in zip(outputs, given, strict=True)
-            if type(y) is Tensor and y.node is not None
-        ]
+        pairs = [(y.node, _like("cotangent", g, y.array)) for y, g in zip(outputs, given, strict=True) if _on_tape(y)]
         results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
         return tuple(record.per_argument(record.finished(results)))
 
@@ -355,11 +355,9 @@ class Linearization:
         return tree.unflatten(self._structure, self._push(directions))
 
     def _push(self, directions: Sequence[Any], lead: tuple[int, ...] = ()) -> list[Any]:
-        record = self._record
-        places = {id(y): y.node for y in self._outputs if type(y) is Tensor and y.node is not None}
-        nodes = list(dict.fromkeys(places.values()))
-        tangents = dict(zip(nodes, forward(nodes, record.leaves, directions, len(lead)), strict=True))
-        return [self._finished(tangents.get(places.get(id(y))), y, lead) for y in self._outputs]
+        nodes = [y.node for y in self._outputs if _on_tape(y)]
+        tangents = iter(forward(nodes, self._record.leaves, directions, len(lead)))
+        return [self._finished(next(tangents) if _on_tape(y) else None, y, lead) for y in self._outputs]
 
     def _finished(self, tangent: Any, y: Any, lead: tuple[int, ...]) -> Any:
         array = unwrap(y)

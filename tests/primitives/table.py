@@ -85,7 +85,9 @@ def elementwise(*domains: Callable[[Array], Array]) -> Any:
         if len(domains) == 1:
             shapes = [draw(SHAPES)]
         else:
-            shapes = draw(hnp.mutually_broadcastable_shapes(num_shapes=len(domains), max_dims=3, max_side=3, min_side=0)).input_shapes
+            shapes = draw(
+                hnp.mutually_broadcastable_shapes(num_shapes=len(domains), max_dims=3, max_side=3, min_side=0)
+            ).input_shapes
         return tuple(values(draw, shape, domain) for shape, domain in zip(shapes, domains, strict=True)), {}
 
     return sample
@@ -225,7 +227,11 @@ def einsums(draw: Draw) -> Any:
     for term in subscripts.partition("->")[0].split(","):
         shape: tuple[int, ...] = ()
         for part in term.replace("...", "."):
-            shape += dots if part == "." else (1 if draw(st.booleans()) and draw(st.booleans()) and "ii" not in subscripts else length[part],)
+            shape += (
+                dots
+                if part == "."
+                else (1 if draw(st.booleans()) and draw(st.booleans()) and "ii" not in subscripts else length[part],)
+            )
         operands.append(values(draw, shape))
     return tuple(operands), {"subscripts": subscripts}
 

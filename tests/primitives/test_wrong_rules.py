@@ -123,7 +123,14 @@ _right_unbroadcast = reverse.unbroadcast
 def _notices(row: Row) -> bool:
     """Whether the row's tests fail on some of 30 samples, always the same."""
 
-    @settings(max_examples=30, derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=30,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(data=st.data())
     def run(data: st.DataObject) -> None:
         operands, params = row.sample(data.draw)

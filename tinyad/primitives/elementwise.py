@@ -8,10 +8,9 @@ zero even where the partial is infinite, so the inactive branch of a `where` nev
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..backend import Array
-from ..kinds import elementwise, nondifferentiable
+from ..kinds import Function, elementwise, nondifferentiable
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clip", "cos", "cosh", "divide", "equal",
@@ -63,7 +62,7 @@ def absorb(v: Array, partial: Array) -> Array:
 
 # ---- choosing
 
-where = elementwise(
+where: Function = elementwise(
     "where", None, "condition", lambda condition: logical_not(condition),
     operands=("condition", "x", "y"), times=select,
     doc="Elements of ``x`` where ``condition`` is true, else of ``y``.",
@@ -77,11 +76,9 @@ multiply = elementwise("multiply", "y", "x")
 divide = elementwise("divide", lambda y: 1.0 / y, lambda y, out: -out / y, times=absorb)
 negative = elementwise("negative", -1)
 positive = elementwise("positive", 1)
-reciprocal = elementwise(
-    "reciprocal", lambda out: -out * out, forward=lambda xp, x: 1.0 / x, times=absorb, doc="``1 / x``."
-)
+reciprocal = elementwise("reciprocal", lambda out: -out * out, forward=lambda xp, x: 1.0 / x, times=absorb, doc="``1 / x``.")
 square = elementwise("square", lambda x: 2.0 * x)
-sqrt = elementwise("sqrt", lambda out: 0.5 / out, times=absorb)
+sqrt: Function = elementwise("sqrt", lambda out: 0.5 / out, times=absorb)
 
 
 def _power_by_base(x: Array, y: Array) -> Array:
@@ -138,12 +135,12 @@ def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
 
 exp = elementwise("exp", "out")
 expm1 = elementwise("expm1", lambda out: out + 1.0)
-log = elementwise("log", lambda x: 1.0 / x, times=absorb)
+log: Function = elementwise("log", lambda x: 1.0 / x, times=absorb)
 log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=absorb)
 log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=absorb)
 log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=absorb)
 logaddexp = elementwise("logaddexp", lambda x, y: sigmoid(x - y), lambda x, y: sigmoid(y - x))
-sigmoid = elementwise(
+sigmoid: Function = elementwise(
     "sigmoid", lambda out: out * (1.0 - out), forward=lambda xp, x: 0.5 * (1.0 + xp.tanh(0.5 * x)),
     doc="``1 / (1 + exp(-x))``, computed by tanh so that it never overflows.",
 )  # fmt: skip
@@ -154,8 +151,8 @@ softplus = elementwise(
 
 # ---- trigonometric and hyperbolic
 
-sin = elementwise("sin", lambda x: cos(x))
-cos = elementwise("cos", lambda x: -sin(x))
+sin: Function = elementwise("sin", lambda x: cos(x))
+cos: Function = elementwise("cos", lambda x: -sin(x))
 tan = elementwise("tan", lambda out: 1.0 + out * out)
 asin = elementwise("asin", lambda x: 1.0 / sqrt(1.0 - x * x), forward="arcsin", times=absorb)
 acos = elementwise("acos", lambda x: -1.0 / sqrt(1.0 - x * x), forward="arccos", times=absorb)
@@ -164,8 +161,8 @@ atan2 = elementwise(
     "atan2", lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y), forward="arctan2", times=absorb,
     doc="The angle of the point ``(y, x)``, NumPy's ``arctan2(x, y)``.",
 )  # fmt: skip
-sinh = elementwise("sinh", lambda x: cosh(x))
-cosh = elementwise("cosh", lambda x: sinh(x))
+sinh: Function = elementwise("sinh", lambda x: cosh(x))
+cosh: Function = elementwise("cosh", lambda x: sinh(x))
 tanh = elementwise("tanh", lambda out: 1.0 - out * out)
 asinh = elementwise("asinh", lambda x: 1.0 / sqrt(x * x + 1.0), forward="arcsinh")
 acosh = elementwise("acosh", lambda x: 1.0 / sqrt(x * x - 1.0), forward="arccosh", times=absorb)

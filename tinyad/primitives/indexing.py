@@ -1,7 +1,7 @@
 """Indexing, and its transpose, which adds into zeros.
 
-Every index NumPy knows works: slices, integers, ``None``, ``...``, integer arrays (repeated indices add up in the transpose) and
-boolean masks. On plain arrays the transpose is deferred: ``x[0]``, ``x[1]``, ... in a loop add into one array.
+Every index NumPy knows works: slices, integers, ``None``, ``...``, integer arrays (repeated indices add up in the
+transpose) and boolean masks. On plain arrays the transpose is deferred: ``x[0]``, ``x[1]``, ... in a loop add into one array.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Array, module_of
-from ..kinds import Deferred, linear
+from ..kinds import Deferred, Function, linear
 from ..tensor import Tensor, unwrap
 
 __all__ = ["getitem", "take_slice"]
@@ -80,8 +80,8 @@ def _rank_of_result(shape: tuple[int, ...], index: Index) -> int:
     return rank + max(joint, 0)
 
 
-_getitem_primitive = linear("getitem", _getitem, _transpose_of_getitem)
-_scatter = linear(
+_getitem_primitive: Function = linear("getitem", _getitem, _transpose_of_getitem)
+_scatter: Function = linear(
     "scatter", _add_at, lambda g, like, rank, index, shape: _getitem_primitive(g, rank=len(shape), index=index)
 )
 

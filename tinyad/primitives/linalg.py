@@ -98,5 +98,3 @@ def cholesky(a: Array) -> Array:
     """
     _check_square("cholesky", a)
     return _cholesky(0.5 * (a + matrix_transpose(a)))
-
-

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Array, module_of
-from ..kinds import multilinear
+from ..kinds import Function, multilinear
 from ..tensor import unwrap
 from .indexing import getitem
 from .reductions import sum
@@ -29,7 +29,7 @@ def _matmul_transpose(i: int, g: Array, operands: Sequence[Any], node: Any) -> A
     return _matmul(matrix_transpose(x), g)
 
 
-_matmul = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose, broadcasts=True)
+_matmul: Function = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose, broadcasts=True)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -143,7 +143,7 @@ def _einsum_transpose(i: int, g: Array, operands: Sequence[Any], node: Any, *, s
     return _einsum(g, *[x for x, _ in others], subscripts=letters)
 
 
-_einsum = multilinear("einsum", _einsum_forward, _einsum_transpose)
+_einsum: Function = multilinear("einsum", _einsum_forward, _einsum_transpose)
 
 
 def einsum(subscripts: str, *operands: Array) -> Array:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backend import Array
-from ..kinds import general, linear
+from ..kinds import Function, general, linear
 from .elementwise import abs as absolute
 from .elementwise import equal, exp, sqrt, square, where
 from .shaping import Axes, _array, astype, expand_dims, flip, negative_axes, negative_axis, ravel, reshape, shape_of
@@ -27,7 +27,7 @@ def _expand(reduced: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
 
 # ---- sum and broadcast_to
 
-_sum = linear(
+_sum: Function = linear(
     "sum",
     lambda xp, x, axis, keepdims: xp.add.reduce(x, axis=axis, keepdims=keepdims),
     lambda g, like, axis, keepdims: _spread(_expand(g, axis, keepdims), like.shape),
@@ -41,7 +41,7 @@ def _broadcast_to(xp: Any, x: Array, *, rank: int, shape: tuple[int, ...]) -> Ar
     return xp.broadcast_to(x, lead + shape)
 
 
-_broadcast = linear(
+_broadcast: Function = linear(
     "broadcast_to", _broadcast_to, lambda g, like, rank, shape: unbroadcast(g, like.shape, g.ndim - len(shape))
 )
 
@@ -238,7 +238,7 @@ def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) ->
 
 # ---- cumulative sum
 
-_cumsum = linear(
+_cumsum: Function = linear(
     "cumsum",
     lambda xp, x, axis: xp.cumsum(x, axis=axis),
     lambda g, like, axis: flip(_cumsum(flip(g, axis), axis=axis), axis),

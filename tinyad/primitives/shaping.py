@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from ..kinds import linear
+from ..kinds import Function, linear
 from ..tensor import Tensor, unwrap
 
 __all__ = [
@@ -56,9 +56,7 @@ def negative_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
 def negative_axis(name: str, axis: int, ndim: int) -> int:
     """``axis`` counted from the end."""
     if not -ndim <= axis < ndim:
-        raise ValueError(
-            f"{name}: axis {axis} is out of bounds for an array with {ndim} axes; expected {-ndim} to {ndim - 1}"
-        )
+        raise ValueError(f"{name}: axis {axis} is out of bounds for an array with {ndim} axes; expected {-ndim} to {ndim - 1}")
     return axis - ndim if axis >= 0 else axis
 
 
@@ -66,7 +64,7 @@ def _reshape(xp: Any, x: Array, *, rank: int, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape if x.ndim == rank else x.shape[: x.ndim - rank] + shape)
 
 
-_reshape_primitive = linear(
+_reshape_primitive: Function = linear(
     "reshape", _reshape, lambda g, like, rank, shape: _reshape_primitive(g, rank=len(shape), shape=like.shape)
 )
 
@@ -100,7 +98,7 @@ def _array(x: Array) -> Array:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
-_permute = linear(
+_permute: Function = linear(
     "permute_dims",
     lambda xp, x, axes: xp.transpose(x, _with_leading(axes, x.ndim)),
     lambda g, like, axes: _permute(g, axes=_inverse(axes)),
@@ -132,7 +130,7 @@ def permute_dims(x: Array, axes: Sequence[int]) -> Array:
     return _permute(x, axes=tuple([axis - ndim if axis >= 0 else axis for axis in axes]))
 
 
-matrix_transpose = linear(
+matrix_transpose: Function = linear(
     "matrix_transpose",
     lambda xp, x: x.T if x.ndim == 2 else x.swapaxes(-1, -2),
     lambda g, like: matrix_transpose(g),
@@ -199,7 +197,7 @@ def ravel(x: Array) -> Array:
 
 # ---- order along an axis
 
-_flip = linear("flip", lambda xp, x, axes: xp.flip(x, axes), lambda g, like, axes: _flip(g, axes=axes))
+_flip: Function = linear("flip", lambda xp, x, axes: xp.flip(x, axes), lambda g, like, axes: _flip(g, axes=axes))
 
 
 def flip(x: Array, axis: Axes = None) -> Array:
@@ -207,7 +205,7 @@ def flip(x: Array, axis: Axes = None) -> Array:
     return _flip(x, axes=negative_axes("flip", axis, len(shape_of(x))))
 
 
-_roll = linear(
+_roll: Function = linear(
     "roll",
     lambda xp, x, shift, axes: xp.roll(x, shift, axes),
     lambda g, like, shift, axes: _roll(g, shift=tuple([-s for s in shift]), axes=axes),
@@ -228,7 +226,7 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
 
 # ---- dtype
 
-_astype = linear("astype", lambda xp, x, dtype: x.astype(dtype), lambda g, like, dtype: _astype(g, dtype=like.dtype))
+_astype: Function = linear("astype", lambda xp, x, dtype: x.astype(dtype), lambda g, like, dtype: _astype(g, dtype=like.dtype))
 
 
 def astype(x: Array, dtype: Any) -> Array:

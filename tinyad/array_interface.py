@@ -1,0 +1,62 @@
+"""The operators and methods of an array that a Tensor has, declared for readers and type checkers.
+
+They are primitives, and primitives are built on top of Tensors; `tinyad.operators` sets them once all are defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["ArrayInterface"]
+
+_Function = Callable[..., Any]
+
+
+class ArrayInterface:
+    """What users may write with a Tensor as with a NumPy array."""
+
+    __slots__ = ()
+
+    T: Any
+    mT: Any
+    __neg__: _Function
+    __pos__: _Function
+    __abs__: _Function
+    __add__: _Function
+    __radd__: _Function
+    __sub__: _Function
+    __rsub__: _Function
+    __mul__: _Function
+    __rmul__: _Function
+    __truediv__: _Function
+    __rtruediv__: _Function
+    __pow__: _Function
+    __rpow__: _Function
+    __matmul__: _Function
+    __rmatmul__: _Function
+    __lt__: _Function
+    __le__: _Function
+    __gt__: _Function
+    __ge__: _Function
+    __getitem__: _Function
+    sum: _Function
+    mean: _Function
+    var: _Function
+    std: _Function
+    max: _Function
+    min: _Function
+    cumsum: _Function
+    clip: _Function
+    dot: _Function
+    reshape: _Function
+    ravel: _Function
+    flatten: _Function
+    squeeze: _Function
+    transpose: _Function
+    swapaxes: _Function
+    astype: _Function
+    backward: _Function
+    __setitem__: _Function
+    __array_ufunc__: _Function
+    __array_function__: _Function
