@@ -316,7 +316,7 @@ class custom_jvp(_Custom):
     >>> @ad.custom_jvp
     ... def cube(x):
     ...     return x * x * x
-    >>> cube.defjvp(lambda primals, tangents: (cube(*primals), 3.0 * primals[0] ** 2 * tangents[0]))
+    >>> rule = cube.defjvp(lambda primals, tangents: (cube(*primals), 3.0 * primals[0] ** 2 * tangents[0]))
     >>> ad.grad(cube)(2.0), ad.jvp(cube, (2.0,), (1.0,))[1]
     (np.float64(12.0), np.float64(12.0))
     """

@@ -17,7 +17,7 @@ import numpy as np
 
 import tinyad as ad
 from tinyad import models, optim
-from tinyad.checking.numeric import taylor_table
+from tinyad.checking import taylor_table
 from tinyad.models import Dataset, FitResult, ResNet
 from tinyad.report import PALETTE, Page, Picture, class_colours, new_figure, pixels, tidy
 
@@ -211,7 +211,7 @@ def _page(
         f"Each dot is a test image, coloured by its digit; its state has {recipe.width} numbers, of which the two principal "
         "components of all layers' states together are drawn, always in the same frame. Time runs from the opening layer (t = 0) "
         "to the classifier. The separation is the variance between the classes' means divided by the variance within the classes, "
-        "over all of the state's numbers: the network raises it step by step."
+        "over all of the state's numbers; the larger it is, the easier the classifier has it."
     )
     page.figures(*_feature_plots(net, test), width=270)
 
@@ -252,7 +252,9 @@ def _numbers(fit: FitResult, best: Any, right: float, seconds: float, train: Dat
 def _taylor_plot(table: Any) -> Any:
     figure = new_figure(5.2, 3.6)
     axes = figure.subplots()
+    axes.set_prop_cycle(color=[PALETTE["first"], PALETTE["second"], PALETTE["third"]])
     table.plot(ax=axes)
+    tidy(axes, "step h", "remainder")
     return figure
 
 
@@ -301,6 +303,7 @@ def _confusion_plot(test: Dataset, predicted: Any) -> Any:
         axes.text(column, row, counts[row, column], ha="center", va="center", color="white" if light else "black")
     tidy(axes, "predicted", "true")
     axes.set(xticks=range(test.classes), yticks=range(test.classes))
+    axes.grid(visible=False)
     return figure
 
 

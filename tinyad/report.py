@@ -184,7 +184,8 @@ p { max-width: 44rem; }
 .tiles div { background: #f1f5fb; border-radius: 8px; padding: 0.7rem 0.9rem; }
 .tiles b { display: block; font-size: 1.5rem; color: #1f5fa8; }
 .tiles span { color: #4b5563; font-size: 0.9rem; }
-.figures { display: grid; align-items: start; grid-template-columns: repeat(auto-fill, minmax(min(var(--width), 100%), 1fr)); gap: 1rem 1.5rem; }
+.figures { display: grid; align-items: start; gap: 1rem 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(var(--width), 100%), 1fr)); }
 figure { margin: 0.5rem 0; }
 figure img { width: 100%; height: auto; display: block; image-rendering: pixelated; }
 figcaption { color: #4b5563; font-size: 0.9rem; margin-top: 0.3rem; }

@@ -116,7 +116,7 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> leaves
     [1.0, 2.0]
     >>> tree.unflatten(structure, [10.0, 20.0])
-    {'w': [10.0, 20.0], 'b': None}
+    {'b': None, 'w': [10.0, 20.0]}
     """
     found: list[Any] = []
     return found, _flatten(tree, found)
@@ -224,7 +224,7 @@ def ravel(tree: Any) -> tuple[Array, Callable[[Array], Any]]:
     >>> from tinyad import tree
     >>> vector, unravel = tree.ravel({"w": np.ones((2, 2)), "b": np.zeros(1)})
     >>> vector
-    array([1., 1., 1., 1., 0.])
+    array([0., 1., 1., 1., 1.])
     >>> unravel(2 * vector)["w"].shape
     (2, 2)
     """

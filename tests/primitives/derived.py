@@ -98,6 +98,21 @@ def second_derivatives_are_right(row: Row, operands: tuple[Array, ...], params: 
         _close(forward, np.sum(numeric * directions[i]), NUMERIC, f"{row.name} operand {i}, forward over reverse", floor=1e-2)
 
 
+def zero_cotangents_vary(row: Row, operands: tuple[Array, ...], params: dict[str, Any], seed: int) -> None:
+    """At the minimum of ``|f(x) - f(x0)|^2 / 2`` every cotangent is exactly zero, and the Hessian is ``J' J`` all the same."""
+    random = np.random.default_rng(seed)
+    target = row.function(*operands, **params)
+    for i, x in enumerate(operands):
+
+        def f(x: Any, i: int = i) -> Any:
+            return row.function(*operands[:i], x, *operands[i + 1 :], **params)
+
+        d = random.normal(size=x.shape)
+        curved = ad.hvp(lambda x: 0.5 * ad.sum((f(x) - target) ** 2), x, d)  # noqa: B023 (used in this round of the loop)
+        (expected,) = ad.vjp(f, x)[1](ad.jvp(f, (x,), (d,))[1])
+        _close(curved, expected, 1e-9, f"{row.name} operand {i}, Hessian at a zero residual", floor=1e-2)
+
+
 def gradients_keep_dtype(row: Row, operands: tuple[Array, ...], params: dict[str, Any]) -> None:
     """A float32 operand gets a float32 gradient, alone and beside float64 operands, with Python numbers around."""
     narrow = [x.astype(np.float32) for x in operands]
@@ -117,4 +132,5 @@ def everything(row: Row, operands: tuple[Array, ...], params: dict[str, Any], se
     jacobians_are_right(row, operands, params)
     walks_are_adjoint(row, operands, params, seed)
     second_derivatives_are_right(row, operands, params, seed)
+    zero_cotangents_vary(row, operands, params, seed)
     gradients_keep_dtype(row, operands, params)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinyad as ad
+from tinyad.primitives.elementwise import absorb
 
 Array = np.ndarray[Any, Any]
 Draw = Callable[[Any], Any]
@@ -329,6 +330,7 @@ TABLE: list[Row] = [
     simple("add", anywhere, anywhere),
     simple("subtract", anywhere, anywhere),
     simple("multiply", anywhere, anywhere),
+    of("absorb", elementwise(anywhere, anywhere), function=absorb, reference=np.multiply),
     simple("divide", anywhere, away_from_zero),
     simple("power", positive, anywhere),
     of("power_by_number", elementwise(anywhere), "power", function=lambda x: x**3, reference=lambda x: x**3),

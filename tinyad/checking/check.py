@@ -39,7 +39,7 @@ __all__ = ["Comparison", "GradientError", "Report", "check"]
 RTOL = 1e-6
 ERRORS = 20  # times the numeric error estimate
 ROUNDING_UNITS = 100  # of the dtype under test: right float32 gradients were within 19 of them
-ABSOLUTE = 1e-12  # only where the whole Jacobian is zero within its error, so that nothing else gives a scale
+ABSOLUTE = 1e-12  # only where the whole Jacobian is zero within its error, so that nothing gives a scale
 COARSE_FORWARD = 1e-3  # of the largest slope, where f computes in float32 whatever it is given
 
 MAX_INPUTS = 2000  # entries of all inputs together, and
@@ -49,6 +49,11 @@ COMBINATIONS = 8
 DIRECTIONS = 4
 
 SHOWN = 5
+
+OTHER_VALUES = (
+    "f returns other values when it is differentiated than when it is not: the forward function of a custom rule must "
+    "compute what the function itself computes."
+)
 
 
 class GradientError(AssertionError):
@@ -167,7 +172,7 @@ class Report:
     Attributes:
         function: name of the function.
         seed: of the random numbers.
-        comparisons: one per float input, in order.
+        comparisons: one per float input, in order; for inputs in float32 first in float64, then in float32.
         dot: forward mode against reverse mode; None if forward mode could not be evaluated (see ``notes``).
         faults: what else is wrong.
         notes: what a reader should know of how the check was made.
@@ -228,9 +233,10 @@ def check(
 
         rtol |J| + 1e-8 max|J| + 20 error + 100 eps max|J|
 
-    of the numeric J (eps: the rounding unit of the dtype under test, 1.2e-7 for float32), or between the
-    slopes on either side at a kink. Forward mode is compared with reverse mode by `dot_test`, with no
-    differences involved.
+    of the numeric J, or between the slopes on either side at a kink. Inputs of lower precision are checked
+    twice: the rule in float64, and what it gives in the inputs' own dtype, with its rounding unit eps (1.2e-7
+    for float32), or its rounding errors where these are seen to be larger. Forward mode is compared with
+    reverse mode by `dot_test`, with no differences involved.
 
     Args:
         f: a function of arrays or trees of them, written for tinyad or NumPy, that returns a float array (or
@@ -248,7 +254,8 @@ def check(
     Raises:
         GradientError: a derivative is wrong (an AssertionError; its message is the report).
         TypeError: no input holds floats, or the output does not.
-        ValueError: NaN or infinity in the inputs or the output, or f is not finite on both sides of an entry.
+        ValueError: NaN or infinity in the inputs or the output, an output without entries, ``f`` gives two values
+            for the same input, or is not finite on both sides of an entry.
 
     >>> import numpy as np, tinyad as ad
     >>> from tinyad.checking import check
@@ -265,9 +272,7 @@ def check(
       dot test passed: ...
     """
     if order not in (1, 2):
-        raise ValueError(
-            f"check: order is {order!r}; expected 1 (first derivatives) or 2 (second derivatives, too)."
-        )
+        raise ValueError(f"check: order is {order!r}; expected 1 (first derivatives) or 2 (second derivatives, too).")
     if rtol is not None and not rtol > 0:
         raise ValueError(f"check: rtol is {rtol!r}; expected a positive number, or None for {RTOL}.")
     rtol = RTOL if rtol is None else rtol
@@ -275,9 +280,7 @@ def check(
     name = str(getattr(f, "__name__", type(f).__name__))
     report = _check(function, name, rtol, seed)
     if order == 2 and report.passed:
-        report = replace(
-            report, second=_check(_pullback(function, seed), f"the pullback of {name}", rtol, seed)
-        )
+        report = replace(report, second=_check(_pullback(function, seed), f"the pullback of {name}", rtol, seed))
     if raises and not report.passed:
         raise GradientError(report)
     return report
@@ -302,23 +305,20 @@ def _check(function: FloatInputs, name: str, rtol: float, seed: int) -> Report:
     exact = function.raised_to_float64()
     y, eps_of_forward = checked_output("check", exact(*exact.values))
     plain, _ = checked_output("check", function(*function.values))
+    if not y.size:
+        raise ValueError(f"check: f returned an array of shape {y.shape}; expected at least one entry to differentiate.")
     taped, eps = as_output("check", vjp(function, *function.values)[0])
     eps = max(eps, function.eps)
+    if taped.shape != plain.shape:
+        return Report(name, seed, (), None, (OTHER_VALUES,))
 
     comparisons = _compare(exact, _Rules(rtol, EPS, COARSE_FORWARD if eps_of_forward > EPS else 0.0), seed)
     if eps > EPS:
         comparisons += _compare(function, _Rules(rtol, eps, 10 * _relative_distance(plain, y)), seed)
 
-    faults, notes = [], []
-    if _relative_distance(taped, plain) > ROUNDING_UNITS * eps:
-        faults.append(
-            "f returns other values when it is differentiated than when it is not: the forward function of a "
-            "custom rule must compute what the function itself computes."
-        )
+    notes = []
     if eps_of_forward > EPS:
-        notes.append(
-            "f computes in less than float64 whatever it is given: the numeric values are uncertain."
-        )
+        notes.append("f computes in less than float64 whatever it is given: the numeric values are uncertain.")
     if function.raised_to_float32:
         notes.append("float16 inputs are checked in float32: with a rounding unit of 1e-3 nothing is judged.")
     dot = None
@@ -326,13 +326,12 @@ def _check(function: FloatInputs, name: str, rtol: float, seed: int) -> Report:
         dot = dot_test(exact, *exact.values, seed=seed)
     except (TypeError, NotImplementedError) as error:  # the rule of a custom_vjp is written in plain NumPy
         notes.append(f"forward mode is not checked, because it could not be evaluated: {error}")
-    return Report(name, seed, tuple(comparisons), dot, tuple(faults), tuple(notes))
+    faults = (OTHER_VALUES,) if _relative_distance(taped, plain) > ROUNDING_UNITS * eps else ()
+    return Report(name, seed, tuple(comparisons), dot, faults, tuple(notes))
 
 
 def _relative_distance(values: FloatArray, reference: FloatArray) -> float:
-    """The largest difference relative to the largest number; infinite for other shapes."""
-    if values.shape != reference.shape:
-        return float("inf")
+    """The largest difference relative to the largest number."""
     size = max(float(np.abs(reference).max(initial=0.0)), float(np.finfo(np.float64).tiny))
     return float(np.abs(values - reference).max(initial=0.0)) / size
 
@@ -368,10 +367,9 @@ class _Rules:
         """
         largest = size.max(initial=0.0)
         relative = self.rtol * size + FLOOR * scale + (ROUNDING_UNITS * self.eps + self.extra) * largest
-        # Roundoff in tinyad's value of a derivative that is zero (a sum of softmax) has nothing to be
-        # measured by. But where there is a derivative, an absolute tolerance would pass any gradient of a
-        # loss scaled by 1e-15.
-        absolute = ABSOLUTE if largest <= 100 * error.max(initial=0.0) else 0.0
+        # Roundoff in a derivative that is zero (of a sum of softmax) has nothing to be measured by. Where there is
+        # a derivative, the same absolute tolerance would pass any gradient of a loss scaled by 1e-12.
+        absolute = ABSOLUTE if largest <= 100 * error.max(initial=0.0) else ROUNDING_UNITS * EPS
         return np.asarray(relative + ERRORS * error + ROUNDING_UNITS * noise + absolute)
 
 
@@ -436,9 +434,7 @@ def _noise(pullback: Any, y: Any, weights: FloatArray, ours: list[FloatArray]) -
     return [np.maximum(*pair) for pair in zip(*noise, strict=True)]
 
 
-def _by_directions(
-    function: FloatInputs, i: int, y: Any, pullback: Any, rules: _Rules, seed: int
-) -> Comparison:
+def _by_directions(function: FloatInputs, i: int, y: Any, pullback: Any, rules: _Rules, seed: int) -> Comparison:
     """Compare random projections <u, J d> of the Jacobian by input ``i``."""
     random = np.random.default_rng([seed, i])
     outputs = int(np.size(unwrap(y)))

@@ -74,9 +74,7 @@ def numeric_jacobian(f: Callable[..., Any], *inputs: Any, wrt: int) -> NumericJa
 
 
 @overload
-def numeric_jacobian(
-    f: Callable[..., Any], *inputs: Any, wrt: Sequence[int] | None = None
-) -> tuple[NumericJacobian, ...]: ...
+def numeric_jacobian(f: Callable[..., Any], *inputs: Any, wrt: Sequence[int] | None = None) -> tuple[NumericJacobian, ...]: ...
 
 
 def numeric_jacobian(
@@ -127,7 +125,7 @@ def numeric_jacobian(
         _require_finite("numeric_jacobian", f"input {i}", held[i])
     modules = [module_of(unwrap(value)) for value in inputs]
     results = tuple(_numeric_jacobian(f, held, modules, i) for i in positions)
-    return results[0] if isinstance(wrt, int) else results
+    return results[0] if isinstance(wrt, (int, np.integer)) else results
 
 
 def _numeric_jacobian(f: Callable[..., Any], held: list[Any], modules: list[Any], i: int) -> NumericJacobian:
@@ -242,6 +240,7 @@ class _Columns:
         self.left, self.right, self.kink_error = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
         self.smallest_roughness = np.full(shape, np.inf)
         self.accepted, self.grew, self.settled = (np.zeros(shape, bool) for _ in range(3))
+        self.kinks = self.rough = self.accepted
 
     def unsettled(self) -> npt.NDArray[np.intp]:
         """The input entries that need a smaller step."""
@@ -260,7 +259,7 @@ class _Columns:
         )
         before = self.accepted[rows]
         # A function that rounds to float32 on the way is constant at last, which is no derivative.
-        accepted = smooth & ~(grew & (new.slope == 0))
+        accepted = smooth & ~(grew & (new.slope == 0)) & ~self.settled[rows]
         better = accepted & (~before | (new.error < self.error[rows]))
         instead = ~before & ~accepted & ~grew & (new.roughness < smallest)
         # In noise two slopes may agree by chance: their full disagreement is then the error.
@@ -293,6 +292,8 @@ def _differentiate(
     """The columns of the Jacobian at the vector ``x``, and the largest slope over the first half step."""
     columns, scale = _Columns(x.size, f0.size), 0.0
     for attempt, h in enumerate(_steps(x, eps)):
+        if attempt == 1 + REDUCTIONS:
+            columns.settled |= columns.grew  # in noise, steps next to nothing find slopes that are not there
         rows = columns.unsettled()
         rows = rows[h[rows] > 0]
         if not rows.size:
@@ -359,12 +360,10 @@ def _positions(wrt: int | Sequence[int] | None, inputs: tuple[Any, ...]) -> list
         if not positions:
             raise _no_floats("numeric_jacobian", inputs)
         return positions
-    positions = [operator.index(i) for i in ([wrt] if isinstance(wrt, int) else wrt)]
+    positions = [operator.index(i) for i in ([wrt] if isinstance(wrt, (int, np.integer)) else wrt)]
     for i in positions:
         if not 0 <= i < len(inputs):
-            raise ValueError(
-                f"numeric_jacobian: wrt names input {i}; expected positions from 0 to {len(inputs) - 1}."
-            )
+            raise ValueError(f"numeric_jacobian: wrt names input {i}; expected positions from 0 to {len(inputs) - 1}.")
         if not is_float_array(inputs[i]):
             raise TypeError(
                 f"numeric_jacobian: wrt names input {i}, which is {_describe(inputs[i])}; expected a float "
@@ -389,9 +388,7 @@ def _describe(value: Any) -> str:
 
 def _require_callable(name: str, f: Any) -> None:
     if not callable(f):
-        raise TypeError(
-            f"{name}: f is {_describe(f)}; expected a function. Pass f itself, not the result of calling it."
-        )
+        raise TypeError(f"{name}: f is {_describe(f)}; expected a function. Pass f itself, not the result of calling it.")
 
 
 def _require_finite(name: str, what: str, values: FloatArray) -> None:
@@ -488,9 +485,7 @@ class FloatInputs:
 
 # ---- the Taylor table
 
-TAYLOR_STEPS: FloatArray = 4.0 ** -np.arange(
-    14.0
-)  # down to 1.5e-8, where roundoff has swallowed every remainder
+TAYLOR_STEPS: FloatArray = 4.0 ** -np.arange(14.0)  # down to 1.5e-8, where roundoff has swallowed every remainder
 ROUNDOFF = 100 * EPS  # times |f|: smaller remainders are roundoff
 ORDER_SLACK = 0.25  # a wrong gradient loses a whole order
 
@@ -524,10 +519,7 @@ class TaylorTable:
         ]
         orders = np.vstack([np.full((1, self.orders.shape[1]), np.nan), self.orders])
         for row, order in zip(self.rows, orders, strict=True):
-            cells = [
-                f"{e:11.2e} {'' if np.isnan(p) else f'{p:.2f}':>5}"
-                for e, p in zip(row[1:], order, strict=True)
-            ]
+            cells = [f"{e:11.2e} {'' if np.isnan(p) else f'{p:.2f}':>5}" for e, p in zip(row[1:], order, strict=True)]
             lines.append(f"{row[0]:9.2e}" + "".join(cells))
         if not self.passed:
             lines.append(
@@ -553,8 +545,7 @@ class TaylorTable:
             import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
-                "plot: matplotlib is not installed; it comes with the extra plot: pip install tinyad[plot]. "
-                "Or print the table."
+                "plot: matplotlib is not installed; it comes with the extra plot: pip install tinyad[plot]. Or print the table."
             ) from error
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
@@ -567,9 +558,7 @@ class TaylorTable:
             first = int(np.flatnonzero(shown)[0])
             reference = remainder[first] * (h / h[first]) ** (k + 1)
             seen = reference >= remainder[shown].min() / 10
-            ax.loglog(
-                h[seen], reference[seen], "--", color=line.get_color(), alpha=0.5, label=f"slope {k + 1}"
-            )
+            ax.loglog(h[seen], reference[seen], "--", color=line.get_color(), alpha=0.5, label=f"slope {k + 1}")
         ax.set(
             xlabel="step h",
             ylabel="remainder",
@@ -645,8 +634,7 @@ def taylor_table(
         size = np.maximum(np.abs(values), np.abs(values - change)) + np.abs(h * slope)
     errors, roundoff = np.abs(remainders), ROUNDOFF * size + h**2 / 2 * uncertainty
     passed = all(
-        np.isfinite(error).any()
-        and _has_order(_orders(h, error, np.maximum(roundoff, _noise(change, error)), k), k)
+        np.isfinite(error).any() and _has_order(_orders(h, error, np.maximum(roundoff, _noise(change, error)), k), k)
         for k, error in enumerate(errors[1:], start=2)
     )
     shown = [_orders(h, error, roundoff, k + 1) for k, error in enumerate(errors)]
@@ -700,8 +688,7 @@ class _Point:
             entries = np.asarray(asnumpy(unwrap(found[i])), np.float64)
             if entries.shape != ours.shape:
                 raise ValueError(
-                    f"taylor_table: {name}{path} has shape {entries.shape}; expected {ours.shape}, the shape "
-                    f"of x{path}."
+                    f"taylor_table: {name}{path} has shape {entries.shape}; expected {ours.shape}, the shape of x{path}."
                 )
             parts.append(entries.ravel())
         return np.concatenate(parts)

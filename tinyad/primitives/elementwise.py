@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 from ..backend import Array
 from ..kinds import Function, elementwise, nondifferentiable
 
@@ -49,15 +51,23 @@ def select(v: Array, chosen: Array) -> Array:
     return where(chosen, v, 0.0)
 
 
-def absorb(v: Array, partial: Array) -> Array:
-    """``v * partial``, and zero wherever ``v`` is zero, even where the partial is infinite.
+def _absorb_forward(xp: Any, x: Array, y: Array) -> Array:
+    product = xp.multiply(x, y)
+    return xp.where(xp.logical_or(xp.equal(x, 0), xp.equal(y, 0)), xp.zeros_like(product), product)
 
-    Used by the functions whose partials are infinite or NaN somewhere in reach of a forward evaluation; it costs two more
-    passes over the array, so the others use a plain product.
-    """
-    if isinstance(partial, float) and math.isfinite(partial):
-        return v * partial
-    return where(equal(v, 0.0), 0.0, v * partial)
+
+def _absorb_times(v: Array, partial: Array) -> Array:
+    """`absorb`, without its cost where the partial is a finite number."""
+    return v * partial if isinstance(partial, float) and math.isfinite(partial) else absorb(v, partial)
+
+
+absorb: Function = elementwise(
+    "absorb", "y", "x", forward=_absorb_forward, times=_absorb_times,
+    doc="""``x * y``, and 0 wherever either is 0, even where the other is infinite or NaN.
+
+    The product with a partial derivative that is infinite somewhere in reach of a forward evaluation: a cotangent of zero stays
+    zero there. It costs four more passes over the array, so the other functions use a plain product.""",
+)  # fmt: skip
 
 
 # ---- choosing
@@ -73,19 +83,19 @@ where: Function = elementwise(
 add = elementwise("add", 1, 1)
 subtract = elementwise("subtract", 1, -1)
 multiply = elementwise("multiply", "y", "x")
-divide = elementwise("divide", lambda y: 1.0 / y, lambda y, out: -out / y, times=absorb)
+divide = elementwise("divide", lambda y: 1.0 / y, lambda y, out: -out / y, times=_absorb_times)
 negative = elementwise("negative", -1)
 positive = elementwise("positive", 1)
-reciprocal = elementwise("reciprocal", lambda out: -out * out, forward=lambda xp, x: 1.0 / x, times=absorb, doc="``1 / x``.")
+reciprocal = elementwise(
+    "reciprocal", lambda out: -out * out, forward=lambda xp, x: 1.0 / x, times=_absorb_times, doc="``1 / x``."
+)
 square = elementwise("square", lambda x: 2.0 * x)
-sqrt: Function = elementwise("sqrt", lambda out: 0.5 / out, times=absorb)
+sqrt: Function = elementwise("sqrt", lambda out: 0.5 / out, times=_absorb_times)
 
 
 def _power_by_base(x: Array, y: Array) -> Array:
-    # at y = 0 the function is constant; x ** -1 would bring infinity at x = 0
-    if isinstance(y, (int, float)):
-        return y * x ** (y - 1) if y else 0.0 * x
-    return where(equal(y, 0), 0.0, y * x ** where(equal(y, 0), 1.0, y - 1.0))
+    # at y = 0 the function is constant in x; x ** -1 is infinite at x = 0
+    return absorb(y, x ** (y - 1))
 
 
 def _power_by_exponent(x: Array, out: Array) -> Array:
@@ -93,7 +103,7 @@ def _power_by_exponent(x: Array, out: Array) -> Array:
     return out * log(where(equal(x, 0), 1.0, x))
 
 
-power = elementwise("power", _power_by_base, _power_by_exponent, times=absorb)
+power = elementwise("power", _power_by_base, _power_by_exponent, times=_absorb_times)
 hypot = elementwise("hypot", lambda x, out: _ratio(x, out), lambda y, out: _ratio(y, out))
 
 
@@ -135,35 +145,41 @@ def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
 
 exp = elementwise("exp", "out")
 expm1 = elementwise("expm1", lambda out: out + 1.0)
-log: Function = elementwise("log", lambda x: 1.0 / x, times=absorb)
-log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=absorb)
-log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=absorb)
-log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=absorb)
+log: Function = elementwise("log", lambda x: 1.0 / x, times=_absorb_times)
+log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=_absorb_times)
+log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=_absorb_times)
+log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=_absorb_times)
 logaddexp = elementwise("logaddexp", lambda x, y: sigmoid(x - y), lambda x, y: sigmoid(y - x))
 sigmoid: Function = elementwise(
-    "sigmoid", lambda out: out * (1.0 - out), forward=lambda xp, x: 0.5 * (1.0 + xp.tanh(0.5 * x)),
-    doc="``1 / (1 + exp(-x))``, computed by tanh so that it never overflows.",
+    "sigmoid", lambda out: out * (1.0 - out), forward=lambda xp, x: _sigmoid(xp, x),
+    doc="``1 / (1 + exp(-x))``, without overflow, and with full relative accuracy where it is tiny.",
 )  # fmt: skip
 softplus = elementwise(
     "softplus", lambda x: sigmoid(x), forward=lambda xp, x: xp.logaddexp(x, xp.zeros_like(x)),
     doc="``log(1 + exp(x))``, without overflow.",
 )  # fmt: skip
 
+
+def _sigmoid(xp: Any, x: Array) -> Array:
+    small = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, small) / (1.0 + small)
+
+
 # ---- trigonometric and hyperbolic
 
 sin: Function = elementwise("sin", lambda x: cos(x))
 cos: Function = elementwise("cos", lambda x: -sin(x))
 tan = elementwise("tan", lambda out: 1.0 + out * out)
-asin = elementwise("asin", lambda x: 1.0 / sqrt(1.0 - x * x), forward="arcsin", times=absorb)
-acos = elementwise("acos", lambda x: -1.0 / sqrt(1.0 - x * x), forward="arccos", times=absorb)
+asin = elementwise("asin", lambda x: 1.0 / sqrt(1.0 - x * x), forward="arcsin", times=_absorb_times)
+acos = elementwise("acos", lambda x: -1.0 / sqrt(1.0 - x * x), forward="arccos", times=_absorb_times)
 atan = elementwise("atan", lambda x: 1.0 / (1.0 + x * x), forward="arctan")
 atan2 = elementwise(
-    "atan2", lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y), forward="arctan2", times=absorb,
+    "atan2", lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y), forward="arctan2", times=_absorb_times,
     doc="The angle of the point ``(y, x)``, NumPy's ``arctan2(x, y)``.",
 )  # fmt: skip
 sinh: Function = elementwise("sinh", lambda x: cosh(x))
 cosh: Function = elementwise("cosh", lambda x: sinh(x))
 tanh = elementwise("tanh", lambda out: 1.0 - out * out)
 asinh = elementwise("asinh", lambda x: 1.0 / sqrt(x * x + 1.0), forward="arcsinh")
-acosh = elementwise("acosh", lambda x: 1.0 / sqrt(x * x - 1.0), forward="arccosh", times=absorb)
-atanh = elementwise("atanh", lambda x: 1.0 / (1.0 - x * x), forward="arctanh", times=absorb)
+acosh = elementwise("acosh", lambda x: 1.0 / sqrt(x * x - 1.0), forward="arccosh", times=_absorb_times)
+atanh = elementwise("atanh", lambda x: 1.0 / (1.0 - x * x), forward="arctanh", times=_absorb_times)
