@@ -17,22 +17,9 @@ import numpy as np
 from ..backend import asnumpy, module_of
 from ..tensor import unwrap
 from ..transforms import vjp
-from .numeric import (
-    EPS,
-    FLOOR,
-    BoolArray,
-    DotTest,
-    FloatArray,
-    FloatInputs,
-    NumericJacobian,
-    as_output,
-    checked_output,
-    dot_test,
-    entry_name,
-    numeric_jacobian,
-    random_like,
-    signed,
-)
+from .differences import FLOOR, NumericJacobian, numeric_jacobian
+from .dot import DotTest, dot_test
+from .inputs import EPS, BoolArray, FloatArray, FloatInputs, as_output, checked_output, entry_name, random_like, signed
 
 __all__ = ["Comparison", "GradientError", "Report", "check"]
 

@@ -1,0 +1,163 @@
+"""What a checked function takes and returns: trees of float arrays in, one float array out; and random numbers for it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import tree
+from ..backend import asnumpy, is_array, module_of
+from ..primitives.joining import concat
+from ..primitives.shaping import ravel
+from ..tensor import unwrap
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def is_float_array(value: Any) -> bool:
+    """Whether a Tensor, array or number is real floating point: whether it can be differentiated by."""
+    value = unwrap(value)
+    return isinstance(value, float) or (is_array(value) and value.dtype.kind == "f")
+
+
+def as_float64(value: Any) -> Any:
+    """A float64 copy of a float array or number on the CPU; anything else as it is."""
+    return np.array(asnumpy(unwrap(value)), dtype=np.float64) if is_float_array(value) else unwrap(value)
+
+
+def no_floats(name: str, values: Sequence[Any]) -> TypeError:
+    given = ", ".join(describe(value) for value in values) or "nothing at all"
+    return TypeError(
+        f"{name}: the inputs hold no floats, but {given}; expected at least one float array to differentiate "
+        "by. Make one with np.array(..., dtype=float)."
+    )
+
+
+def describe(value: Any) -> str:
+    """A value's type in an error message: dtype and shape of an array, otherwise the Python type."""
+    value = unwrap(value)
+    return f"{value.dtype} of shape {value.shape}" if is_array(value) else f"a Python {type(value).__name__}"
+
+
+def require_callable(name: str, f: Any) -> None:
+    if not callable(f):
+        raise TypeError(f"{name}: f is {describe(f)}; expected a function. Pass f itself, not the result of calling it.")
+
+
+def require_finite(name: str, what: str, values: FloatArray) -> None:
+    if not np.isfinite(values).all():
+        entry = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{name}: {entry_name(what, values.shape, entry)} is {values.ravel()[entry]}; expected finite "
+            "numbers, because nothing can be differentiated there. Choose another point."
+        )
+
+
+def entry_name(name: str, shape: tuple[int, ...], flat: int) -> str:
+    """What Python calls an entry of an array, given its position in the flattened array."""
+    return f"{name}{[int(k) for k in np.unravel_index(flat, shape)]}" if shape else name
+
+
+def as_output(name: str, value: Any) -> tuple[FloatArray, float]:
+    """The float64 values of what f returned, and the rounding unit it was computed with."""
+    if not is_float_array(value):
+        raise TypeError(
+            f"{name}: f returned {describe(value)}; expected one float array, number or Tensor. "
+            + ("Does f lack a return statement?" if value is None else "Return a real floating-point result.")
+        )
+    array = asnumpy(unwrap(value))
+    return np.array(array, dtype=np.float64), max(EPS, float(np.finfo(array.dtype).eps))
+
+
+def checked_output(name: str, value: Any) -> tuple[FloatArray, float]:
+    """As `as_output`; the values must be finite."""
+    array, eps = as_output(name, value)
+    require_finite(name, "f(inputs)", array)
+    return array, eps
+
+
+class FloatInputs:
+    """A function of trees as a function of the float arrays among their leaves, with one array as its output.
+
+    Everything else in the inputs (integers, strings, settings) is held fixed.
+
+    Attributes:
+        free: positions of the float leaves among all leaves.
+        paths: what to write after an input's name to get such a leaf, ``['w'][0]``.
+        names: the leaves' names in reports, ``input 0['w'][0]``.
+        values: the float leaves as arrays; float16 as float32, because its rounding unit of 1e-3 is too
+            coarse to judge by.
+        raised_to_float32: whether there was a float16 leaf.
+    """
+
+    def __init__(self, name: str, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+        require_callable(name, f)
+        self.f = f
+        self.leaves, self.structure = tree.flatten(inputs)
+        self.leaves = [unwrap(leaf) for leaf in self.leaves]
+        self.free = [i for i, leaf in enumerate(self.leaves) if is_float_array(leaf)]
+        if not self.free:
+            raise no_floats(name, self.leaves)
+        places = [(k, path) for k, value in enumerate(inputs) for path in tree.paths(value)]
+        self.paths = [places[i][1] for i in self.free]
+        self.names = [f"input {places[i][0]}{places[i][1]}" for i in self.free]
+        given = [module_of(self.leaves[i]).asarray(self.leaves[i]) for i in self.free]
+        self.values = [array.astype(np.float32) if array.dtype == np.float16 else array for array in given]
+        self.raised_to_float32 = any(array.dtype == np.float16 for array in given)
+        for leaf_name, value in zip(self.names, self.values, strict=True):
+            require_finite(name, leaf_name, asnumpy(value))
+
+    def rebuild(self, floats: Sequence[Any]) -> Any:
+        """The inputs with these float leaves."""
+        leaves = list(self.leaves)
+        for i, value in zip(self.free, floats, strict=True):
+            leaves[i] = value
+        return tree.unflatten(self.structure, leaves)
+
+    def __call__(self, *floats: Any) -> Any:
+        """f there. If it returns several float arrays: their entries, one after the other."""
+        out = self.f(*self.rebuild(floats))
+        found = [leaf for leaf in tree.leaves(out) if is_float_array(leaf)]
+        return concat([ravel(leaf) for leaf in found]) if len(found) > 1 else found[0] if found else out
+
+    def in_float64(self) -> list[Any]:
+        """Copies of the float leaves in float64, where they were."""
+        return [module_of(value).array(value, dtype=np.float64) for value in self.values]
+
+    def raised_to_float64(self) -> FloatInputs:
+        """The same function at the same point, in float64."""
+        raised = copy.copy(self)
+        raised.values = self.in_float64()
+        return raised
+
+    @property
+    def eps(self) -> float:
+        """The largest rounding unit among the inputs."""
+        return max(float(np.finfo(value.dtype).eps) for value in self.values)
+
+
+# ---- random numbers
+
+
+def signed(random: np.random.Generator, size: int) -> FloatArray:
+    """Random numbers of either sign, none so small that an error hides in it: between 1/2 and 3/2 without it.
+
+    Ones would not do: with them the checks of well-known courses pass layer normalisation without the
+    derivative of the variance, and a concatenation whose parts are exchanged.
+    """
+    return np.asarray(random.uniform(0.5, 1.5, size) * random.choice([-1.0, 1.0], size))
+
+
+def random_like(random: np.random.Generator, array: Any) -> Any:
+    """`signed` random numbers in the shape, dtype and place of an array."""
+    array = unwrap(array)
+    module = module_of(array)
+    numbers = signed(random, np.size(array)).reshape(np.shape(array))
+    return module.asarray(numbers, dtype=getattr(array, "dtype", None))
