@@ -79,6 +79,10 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} primitive {self.name}>"
 
+    def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
+        """What a node saves: operands and result, in this order, ``None`` for what no rule will ask for."""
+        return ()
+
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         """The cotangents of the operands, ``None`` for zero or where the parent is ``None``, before unbroadcasting."""
         raise NotImplementedError
@@ -129,6 +133,10 @@ class Elementwise(Primitive):
         """Which of operands and result to keep when only the ``active`` operands vary."""
         needed = {place for i in active for place in self.needs[i]}
         return tuple(place in needed for place in range(len(self.products) + 1))
+
+    def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
+        wanted = self.saves([i for i, place in enumerate(places) if place is not None])
+        return tuple([array if kept else None for array, kept in zip((*arrays, out), wanted, strict=True)])
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         if len(parents) == 1:
@@ -256,20 +264,23 @@ def _binary(primitive: Elementwise) -> Function:
     return apply
 
 
-def _nary(primitive: Elementwise) -> Function:
+def _nary(primitive: Primitive) -> Function:
     kernels = primitive.kernels
 
-    def apply(*operands: Any) -> Any:
+    def apply(*operands: Any, **params: Any) -> Any:
         arrays = [unwrap(operand) for operand in operands]
-        out = _kernel(kernels, arrays)(*arrays)
-        places = _places(operands)
-        if places is None:
-            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
-        keep = primitive.saves([i for i, place in enumerate(places) if place is not None])
-        saved = tuple([array if kept else None for array, kept in zip((*arrays, out), keep, strict=True)])
-        return record(primitive, places, saved, _NO_PARAMS, out)
+        out = _kernel(kernels, arrays)(*arrays, **params)
+        places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
+        if places.count(None) == len(places):
+            return _constant(out, operands)
+        return record(primitive, places, primitive.keep(arrays, out, places), params, out)
 
     return apply
+
+
+def _constant(out: Any, operands: Sequence[Any]) -> Any:
+    """A result that is off the tape: a Tensor if an operand was one."""
+    return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
 
 
 def _kernel(kernels: Kernels, arrays: Sequence[Any]) -> Function:
@@ -278,12 +289,6 @@ def _kernel(kernels: Kernels, arrays: Sequence[Any]) -> Function:
         if kernel is not None:
             return kernel
     return kernels.of_numbers()
-
-
-def _places(operands: Sequence[Any]) -> tuple[Node | None, ...] | None:
-    """The operands' nodes, or ``None`` if none of them is on the tape."""
-    places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
-    return None if places.count(None) == len(places) else places
 
 
 # ---- linear
@@ -306,7 +311,7 @@ class Linear(Primitive):
 
 
 class JointlyLinear(Linear):
-    """A linear function of a sequence of operands."""
+    """A linear function of several operands together."""
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         return self.transpose(g, parents, **node.params)  # type: ignore[no-any-return]
@@ -317,7 +322,7 @@ class JointlyLinear(Linear):
         lead = given.shape[: given.ndim - len(shape)]
         zeros = module_of(unwrap(given)).zeros
         filled = [zeros(lead + s, given.dtype) if t is None else t for t, s in zip(tangents, shapes, strict=True)]
-        return self.apply(filled, **node.params)
+        return self.apply(*filled, **node.params)
 
 
 def linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
@@ -342,21 +347,12 @@ def linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> F
 
 
 def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
-    """Declare a primitive that is linear in a sequence of operands together; see `linear`.
+    """Declare a primitive that is linear in several operands together; see `linear`.
 
     Its functions take a parameter ``shapes``, the operands' shapes, because a constant operand has no node to ask.
     """
     primitive = JointlyLinear(name, forward, transpose)
-
-    def apply(operands: Sequence[Any], /, **params: Any) -> Any:
-        arrays = [unwrap(operand) for operand in operands]
-        out = _kernel(primitive.kernels, arrays)(arrays, **params)
-        places = _places(operands)
-        if places is None:
-            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
-        return record(primitive, places, (), params, out)
-
-    return _publish(primitive, apply, doc)
+    return _publish(primitive, _nary(primitive), doc)
 
 
 # ---- multilinear
@@ -369,6 +365,11 @@ class Multilinear(Primitive):
         super().__init__(name, forward)
         self.transpose = transpose
         self.broadcasts = broadcasts
+
+    def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
+        # an operand is needed by the transposes of the others only
+        active = [i for i, place in enumerate(places) if place is not None]
+        return tuple([None if active == [i] else array for i, array in enumerate(arrays)])
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         return [
@@ -395,19 +396,7 @@ def multilinear(name: str, forward: Forward, transpose: Function, broadcasts: bo
         broadcasts: whether the operands' first axes broadcast against each other.
     """
     primitive = Multilinear(name, forward, transpose, broadcasts)
-
-    def apply(*operands: Any, **params: Any) -> Any:
-        arrays = [unwrap(operand) for operand in operands]
-        out = _kernel(primitive.kernels, arrays)(*arrays, **params)
-        places = _places(operands)
-        if places is None:
-            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
-        active = [i for i, place in enumerate(places) if place is not None]
-        # an operand is needed by the transposes of the others only
-        saved = tuple([array if active != [i] else None for i, array in enumerate(arrays)])
-        return record(primitive, places, saved, params, out)
-
-    return _publish(primitive, apply, doc)
+    return _publish(primitive, _nary(primitive), doc)
 
 
 # ---- general
@@ -422,7 +411,10 @@ class General(Primitive):
         self.vjp_needs = _positions(vjp, operands, skip=1)
         self.jvp_needs = _positions(jvp, operands, skip=len(operands))
         needed = {*self.vjp_needs, *self.jvp_needs}
-        self.keep = tuple(place in needed for place in range(len(operands) + 1))
+        self.kept = tuple(place in needed for place in range(len(operands) + 1))
+
+    def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
+        return tuple([array if kept else None for array, kept in zip((*arrays, out), self.kept, strict=True)])
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         result = self.vjp_rule(g, *[saved[i] for i in self.vjp_needs], **node.params)
@@ -452,17 +444,7 @@ def general(
         operands: what the rules call the operands.
     """
     primitive = General(name, forward, vjp, jvp, operands)
-
-    def apply(*operands: Any, **params: Any) -> Any:
-        arrays = [unwrap(operand) for operand in operands]
-        out = _kernel(primitive.kernels, arrays)(*arrays, **params)
-        places = _places(operands)
-        if places is None:
-            return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
-        saved = tuple([array if kept else None for array, kept in zip((*arrays, out), primitive.keep, strict=True)])
-        return record(primitive, places, saved, params, out)
-
-    return _publish(primitive, apply, doc)
+    return _publish(primitive, _nary(primitive), doc)
 
 
 # ---- no derivative
@@ -474,8 +456,7 @@ def nondifferentiable(name: str, forward: Forward | None = None, doc: str = "") 
 
     def apply(*operands: Any, **params: Any) -> Array:
         arrays = [unwrap(operand) for operand in operands]
-        out = _kernel(kernels, arrays)(*arrays, **params)
-        return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
+        return _constant(_kernel(kernels, arrays)(*arrays, **params), operands)
 
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = doc or f"Elementwise ``{name}``, as NumPy's; it has no derivative, so the result is a constant."

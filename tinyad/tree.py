@@ -183,8 +183,8 @@ def same_structure(name: str, expected: Structure, tree: Any, expected_name: str
     if structure != expected:
         where, ours, theirs = _first_difference(expected, structure, "")
         raise ValueError(
-            f"{name}: structure differs from that of {expected_name} at `{expected_name}{where}`: expected {ours}, got "
-            f"{theirs}. Build {name} with the same containers, keys and static fields, for instance by ad.tree.map over {expected_name}."
+            f"{name}: structure differs from that of {expected_name} at `{expected_name}{where}`: expected {ours}, got {theirs}. "
+            f"Build {name} with the same containers, keys and static fields, as ad.tree.map over {expected_name} does"
         )
     return found
 

@@ -8,7 +8,6 @@ zero even where the partial is infinite, so the inactive branch of a `where` nev
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 from ..backend import Array

@@ -24,7 +24,7 @@ def _parts_of_concat(g: Array, parents: Sequence[Any], *, axis: int, shapes: Seq
     return parts
 
 
-_concat = jointly_linear("concat", lambda xp, xs, axis, shapes: xp.concatenate(xs, axis=axis), _parts_of_concat)
+_concat = jointly_linear("concat", lambda xp, *xs, axis, shapes: xp.concatenate(xs, axis=axis), _parts_of_concat)
 
 
 def concat(arrays: Sequence[Array], axis: int | None = 0) -> Array:
@@ -43,7 +43,7 @@ def concat(arrays: Sequence[Array], axis: int | None = 0) -> Array:
             a != b for k, (a, b) in enumerate(zip(shape, shapes[0], strict=True)) if k - len(shape) != place
         ):
             raise ValueError(f"concat: array {i} has shape {shape}, array 0 {shapes[0]}; all but axis {axis} must agree")
-    return _concat(items, axis=place, shapes=shapes)
+    return _concat(*items, axis=place, shapes=shapes)
 
 
 def _parts_of_stack(g: Array, parents: Sequence[Any], *, axis: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
@@ -51,7 +51,7 @@ def _parts_of_stack(g: Array, parents: Sequence[Any], *, axis: int, shapes: Sequ
     return [None if parent is None else getitem(g, (..., i, *after)) for i, parent in enumerate(parents)]
 
 
-_stack = jointly_linear("stack", lambda xp, xs, axis, shapes: xp.stack(xs, axis=axis), _parts_of_stack)
+_stack = jointly_linear("stack", lambda xp, *xs, axis, shapes: xp.stack(xs, axis=axis), _parts_of_stack)
 
 
 def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
@@ -69,7 +69,7 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     for i, shape in enumerate(shapes):
         if shape != shapes[0]:
             raise ValueError(f"stack: array {i} has shape {shape}, array 0 {shapes[0]}; all must have the same shape")
-    return _stack(items, axis=negative_axis("stack", axis, len(shapes[0]) + 1), shapes=shapes)
+    return _stack(*items, axis=negative_axis("stack", axis, len(shapes[0]) + 1), shapes=shapes)
 
 
 def _shapes(name: str, items: Sequence[Array]) -> tuple[tuple[int, ...], ...]:
