@@ -41,7 +41,7 @@ class Recipe:
 
 DATA = {
     "digits": Recipe(models.digits, width=48, depth=8, epochs=40),
-    "mnist": Recipe(models.mnist5k, width=64, depth=6, epochs=20, lr=3e-3),
+    "mnist": Recipe(models.mnist5k, width=128, depth=6, epochs=20, lr=2e-3, weight_decay=1.0),
 }
 """The data sets of the demo, by name."""
 
@@ -154,7 +154,7 @@ def _page(
     net: ResNet = fit.model
     predicted = net(test.x).argmax(axis=1)
     wrong = np.flatnonzero(predicted != test.y)
-    best = max(fit.history, key=lambda row: (row["metric"], -row["validation_loss"]), default=None)
+    best = min(fit.history, key=lambda row: row["validation_loss"], default=None)
     everything = len(train) + len(validation) + len(test)
 
     page = Page(
@@ -194,7 +194,7 @@ def _page(
     page.section("Training")
     if fit.history:
         page.figures(*_curves(fit, best, recipe.smoothing, train.classes))
-    page.text(f"Training ended: {fit.reason}. The best epoch by validation accuracy was kept.")
+    page.text(f"Training ended: {fit.reason}. The model of the epoch with the lowest validation loss was kept.")
 
     page.section("What it gets wrong")
     page.figures(Picture(_confusion_plot(test, predicted), "Test images by true digit (rows) and prediction (columns)."))
@@ -264,6 +264,7 @@ def _curves(fit: FitResult, best: Any, smoothing: float, classes: int) -> list[P
     axes = loss.subplots()
     axes.plot(epochs, [row["loss"] for row in fit.history], color=PALETTE["first"], label="training")
     axes.plot(epochs, [row["validation_loss"] for row in fit.history], color=PALETTE["second"], label="validation")
+    axes.plot(best["epoch"], best["validation_loss"], "o", color=PALETTE["second"], label=f"best: epoch {best['epoch']}")
     axes.axhline(_lowest_loss(smoothing, classes), color=PALETTE["muted"], linestyle=":", label="lowest possible")
     tidy(axes, "epoch", "cross entropy (nats)")
     axes.set_ylim(bottom=0)
@@ -271,13 +272,15 @@ def _curves(fit: FitResult, best: Any, smoothing: float, classes: int) -> list[P
 
     accuracy = new_figure(5.2, 3.4)
     axes = accuracy.subplots()
-    axes.plot(epochs, [100 * row["metric"] for row in fit.history], color=PALETTE["second"], label="validation")
-    axes.plot(best["epoch"], 100 * best["metric"], "o", color=PALETTE["second"], label=f"best: epoch {best['epoch']}")
+    axes.plot(epochs, [100 * row["metric"] for row in fit.history], color=PALETTE["second"])
+    axes.plot(best["epoch"], 100 * best["metric"], "o", color=PALETTE["second"])
     tidy(axes, "epoch", "accuracy (%)")
-    axes.legend(frameon=False, loc="lower right")
     return [
         Picture(loss, "The loss: for the training images a mean over the epoch, for the validation images at its end."),
-        Picture(accuracy, "The share of the validation images that is read correctly after each epoch."),
+        Picture(
+            accuracy,
+            "The share of the validation images that is read correctly after each epoch; the dot: the epoch that was kept.",
+        ),
     ]
 
 

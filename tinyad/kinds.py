@@ -175,15 +175,18 @@ def _product(partial: Any, needs: Sequence[int], times: Function) -> Function:
         (i,) = needs
         return lambda v, saved: times(v, saved[i])
     if times is operator.mul:
-        times = _multiply_into
+        times = _multiply_reusing
     if len(needs) == 1:
         (i,) = needs
         return lambda v, saved: times(v, partial(saved[i]))
     return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
 
 
-def _multiply_into(v: Any, partial: Any) -> Any:
-    """``v * partial`` for a partial derivative computed just now: a large one is overwritten, which saves a fresh array."""
+def _multiply_reusing(v: Any, partial: Any) -> Any:
+    """``v * partial`` for a partial derivative computed just now: a large one is overwritten, which saves a fresh array.
+
+    A partial given as a function must therefore return a new array, not one of its arguments; those are given by name.
+    """
     if type(partial) is not np.ndarray or partial.size < 4096 or partial.shape != v.shape or partial.dtype != v.dtype:
         return v * partial
     return np.multiply(v, partial, out=partial)
