@@ -117,7 +117,7 @@ def _pull(outputs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[An
     """A reverse walk from the outputs that are on the tape and have a cotangent, to leaves that may be constants."""
     pairs = [(y.node, g) for y, g in zip(outputs, cotangents, strict=True) if g is not None and _on_tape(y)]
     nodes = [leaf if isinstance(leaf, Node) else leaf.node for leaf in leaves if isinstance(leaf, Node) or _on_tape(leaf)]
-    found = iter(reverse([node for node, _ in pairs], [g for _, g in pairs], nodes, recorded=recorded))
+    found = iter(reverse([node for node, _ in pairs], [g for _, g in pairs], nodes, recorded=recorded)[0])
     return [next(found) if isinstance(leaf, Node) or _on_tape(leaf) else None for leaf in leaves]
 
 
@@ -203,7 +203,7 @@ def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any]
         if t is not None and (isinstance(leaf, Node) or _on_tape(leaf))
     ]
     nodes = [y.node for y in outputs if _on_tape(y)]
-    found = iter(forward(nodes, [node for node, _ in pairs], [t for _, t in pairs]))
+    found = iter(forward(nodes, [node for node, _ in pairs], [t for _, t in pairs])[0])
     return [next(found) if _on_tape(y) else None for y in outputs]
 
 

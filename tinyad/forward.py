@@ -22,7 +22,9 @@ from .tensor import Tensor, unwrap
 __all__ = ["forward"]
 
 
-def forward(outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[Any], lead: int = 0) -> list[Any]:
+def forward(
+    outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[Any], lead: int = 0
+) -> tuple[list[Any], list[Node]]:
     """The tangents of the outputs, given those of the leaves.
 
     Args:
@@ -31,10 +33,11 @@ def forward(outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[
         tangents: one per leaf, of its shape with ``lead`` extra leading axes; ``None`` for zero.
 
     Returns:
-        One tangent per output, ``None`` where it does not depend on a leaf that has one; Tensors if the walk was recorded.
+        One tangent per output, ``None`` where it does not depend on a leaf that has one, Tensors if the walk was recorded; and
+        the foreign nodes of `collect`.
     """
     nodes, foreign = collect(outputs, leaves)
-    recorded = foreign or any(type(t) is Tensor and t.node is not None for t in tangents)
+    recorded = bool(foreign) or any(type(t) is Tensor and t.node is not None for t in tangents)
     table = {leaf: t if recorded else unwrap(t) for leaf, t in zip(leaves, tangents, strict=True) if t is not None}
     last_use = {parent: node for node in nodes for parent in node.parents if parent is not None}
     kept = set(outputs)
@@ -46,7 +49,7 @@ def forward(outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[
             for parent in node.parents:  # free what no later node needs
                 if parent is not None and parent not in kept and last_use[parent] is node:
                     table.pop(parent, None)
-    return [table.get(node) for node in outputs]
+    return [table.get(node) for node in outputs], foreign
 
 
 def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> Any:

@@ -84,7 +84,7 @@ class Primitive:
         return ()
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
-        """The cotangents of the operands, ``None`` for zero or where the parent is ``None``, before unbroadcasting."""
+        """The cotangents of the operands, before unbroadcasting; ``None`` for zero. Those of constants may be anything."""
         raise NotImplementedError
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
@@ -421,9 +421,7 @@ class General(Primitive):
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         result = self.vjp_rule(g, *[saved[i] for i in self.vjp_needs], **node.params)
-        if not isinstance(result, tuple):
-            return (result,)
-        return [None if parent is None else c for parent, c in zip(parents, result, strict=True)]
+        return result if isinstance(result, tuple) else (result,)
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         aligned = [

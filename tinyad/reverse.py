@@ -30,8 +30,8 @@ __all__ = ["collect", "reverse"]
 _by_id = attrgetter("id")
 
 
-def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node], bool]:
-    """The nodes between leaves and outputs by rising id, and whether the tape also reaches what is not ours.
+def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """The nodes between leaves and outputs by rising id, and the foreign nodes that the tape reaches beyond them.
 
     Nodes older than the oldest leaf cannot depend on a leaf, so they are not followed.
     """
@@ -40,14 +40,12 @@ def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node]
     seen = set(leaves).union(outputs)
     stack = [node for node in seen if node not in ours]
     nodes = []
-    foreign = any(leaf.parents for leaf in leaves)
+    foreign = [parent for leaf in leaves for parent in leaf.parents if parent is not None]
     while stack:
         node = stack.pop()
-        if node.id < first:
-            foreign = True
-        elif node.primitive is None:  # the leaf of a transform inside ours has had its walk; a variable is the user's
-            foreign = foreign or type(node) is Variable
-        else:
+        if node.id < first or type(node) is Variable:
+            foreign.append(node)
+        elif node.primitive is not None:  # else the leaf of a transform inside ours, which has had its walk
             nodes.append(node)
             for parent in node.parents:
                 if parent is not None and parent not in seen:
@@ -74,7 +72,7 @@ def reverse(
     leaves: Sequence[Node],
     lead: int = 0,
     recorded: bool | None = None,
-) -> list[Any]:
+) -> tuple[list[Any], list[Node]]:
     """The cotangents of the leaves, given those of the outputs.
 
     Args:
@@ -84,12 +82,12 @@ def reverse(
         recorded: whether to run the rules on Tensors; by default if the result can be differentiated again.
 
     Returns:
-        One cotangent per leaf, ``None`` where no output depends on it. They are Tensors if the walk was recorded because the
-        tape reaches other leaves, else plain arrays that belong to the caller.
+        One cotangent per leaf, ``None`` where no output depends on it: Tensors if the walk was recorded, else plain arrays that
+        belong to the caller. And the foreign nodes of `collect`, because of which a walk is recorded.
     """
     nodes, foreign = collect(outputs, leaves)
     if recorded is None:
-        recorded = foreign or any(type(g) is Tensor and g.node is not None for g in cotangents)
+        recorded = bool(foreign) or any(type(g) is Tensor and g.node is not None for g in cotangents)
     table = _Cotangents(lead)
     for node, g in zip(outputs, cotangents, strict=True):
         table.add(node, g if recorded else unwrap(g), False)
@@ -106,11 +104,10 @@ def reverse(
                 contributions = primitive.vjp(g, node, node.saved, node.parents)
             else:
                 contributions = _contributions(g, node, recorded, lead, wanted)
-            parent: Any
             for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (costs, on every node)
-                if contribution is not None:
+                if contribution is not None and parent is not None:
                     table.add(parent, contribution, primitive.allocates and contribution is not g)
-    return [table.result(leaf) for leaf in leaves]
+    return [table.result(leaf) for leaf in leaves], foreign
 
 
 def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[Node] | None) -> Sequence[Any]:

@@ -87,37 +87,44 @@ class _Record:
             return value
         return Tensor(value.array) if self.given_tensors else value.array
 
-    def finished(self, results: Sequence[Any]) -> list[Any]:
-        """Derivatives for the user: zeros for ``None``, Tensors where Tensors were given."""
-        return [self._finished(g, value, leaf) for g, value, leaf in zip(results, self.values, self.leaves, strict=True)]
+    def derivatives(self, results: Sequence[Any], foreign: Sequence[Node]) -> list[Any]:
+        """One derivative per leaf for the user: zeros for ``None``; see `derivative`."""
+        filled = [
+            module_of(value).zeros(value.shape, value.dtype) if g is None else g
+            for g, value in zip(results, self.values, strict=True)
+        ]
+        return [self.derivative(g, foreign) for g in filled]
 
-    def _finished(self, g: Any, value: Array, leaf: Node) -> Any:
-        if g is None:
-            g = module_of(value).zeros(value.shape, value.dtype)
+    def derivative(self, value: Any, foreign: Sequence[Node]) -> Any:
+        """A derivative for the user: a Tensor where Tensors were given, or if a surrounding derivative may ask for more.
+
+        It is tied to the foreign nodes even if it is the same for all their values, so that the surrounding derivative finds
+        its variable, and zero, instead of nothing.
+        """
         if self.paused:
-            g = unwrap(g)
-        if type(g) is Tensor and g.node is not None:
-            return g
-        if leaf.parents and not self.paused:
-            # constant here, but not for want of a record: a surrounding derivative finds its leaf, and zeros
-            return Tensor(unwrap(g), Node(_independent, leaf.parents, (), {}, unwrap(g)))
-        return Tensor(g) if self.given_tensors and type(g) is not Tensor else g
+            value = unwrap(value)
+        elif foreign:
+            array = unwrap(value)
+            return Tensor(array, Node(_tied, (value.node if type(value) is Tensor else None, *foreign), (), {}, array))
+        return Tensor(value) if self.given_tensors and type(value) is not Tensor else value
 
 
-class _Independent(Primitive):
-    """A result that a leaf was asked about and does not change: derivative zero."""
+class _Tied(Primitive):
+    """The identity of its first operand, which may be a constant; the others do not matter to its value."""
+
+    allocates = False
 
     def __init__(self) -> None:
-        self.name = "independent"
+        self.name = "tied"
 
     def vjp(self, g: Any, node: Node, saved: Any, parents: Any) -> Sequence[Any]:
-        return (None,) * len(parents)
+        return [g, *[None] * (len(parents) - 1)]
 
     def jvp(self, tangents: Any, node: Node, saved: Any) -> Any:
-        return None
+        return tangents[0]
 
 
-_independent = _Independent()
+_tied = _Tied()
 
 
 def _fresh(value: Any, paused: bool, where: Callable[[], str]) -> Tensor:
@@ -185,10 +192,9 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
         out, aux = _split_aux("grad", record.out) if has_aux else (record.out, None)
         node = _scalar_node(out)
         seed = module_of(out.array).ones((), node.dtype)
-        cotangents = _reverse_from(node, seed, record.leaves)
-        recorded = any(type(g) is Tensor for g in cotangents)
-        value = record.released(out) if recorded or record.given_tensors else out.array
-        parts = record.per_argument(record.finished(cotangents))
+        cotangents, foreign = _reverse_from(node, seed, record.leaves)
+        value = record.released(out) if foreign or record.given_tensors else out.array
+        parts = record.per_argument(record.derivatives(cotangents, foreign))
         result = (value, tree.map(record.released, aux)) if has_aux else value
         return result, (parts[0] if isinstance(argnums, int) else tuple(parts))
 
@@ -219,15 +225,15 @@ def _scalar_node(out: Any) -> Node:
     return node
 
 
-def _reverse_from(node: Node, seed: Any, leaves: Sequence[Node]) -> list[Any]:
-    """The gradient of one output, which must depend on a leaf (though its derivative may be zero)."""
-    results = reverse([node], [seed], leaves)
+def _reverse_from(node: Node, seed: Any, leaves: Sequence[Node]) -> tuple[list[Any], list[Node]]:
+    """A reverse walk from one output, which must depend on a leaf (though its derivative may be zero)."""
+    results, foreign = reverse([node], [seed], leaves)
     if all(g is None for g in results) and not depending([*collect([node], leaves)[0], node], set(leaves)):
         raise ValueError(
             "grad: the output does not depend on the input, only on other Tensors. Differentiate by the argument the function "
             "uses (argnums), or use ad.vjp where zero is meant"
         )
-    return results
+    return results, foreign
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -268,7 +274,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
         given = tree.same_structure("cotangent", structure, cotangent, "output")
         pairs = [(y.node, _like("cotangent", g, y.array)) for y, g in zip(outputs, given, strict=True) if _on_tape(y)]
         results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
-        return tuple(record.per_argument(record.finished(results)))
+        return tuple(record.per_argument(record.derivatives(*results)))
 
     primal = tree.unflatten(structure, [record.released(y) for y in outputs])
     return (primal, pullback, tree.map(record.released, aux)) if has_aux else (primal, pullback)
@@ -306,7 +312,7 @@ def backward(y: Tensor, gradient: Any = None) -> None:
     variables = _variables(node)
     if not variables:
         raise ValueError("backward: y does not depend on a variable made by ad.tensor(...)")
-    results = reverse([node], [unwrap(_like("gradient", gradient, y.array))], variables, recorded=False)
+    results, _ = reverse([node], [unwrap(_like("gradient", gradient, y.array))], variables, recorded=False)
     for leaf, g in zip(variables, results, strict=True):
         if g is not None:
             leaf.grad = g if leaf.grad is None else leaf.grad + g
@@ -356,16 +362,16 @@ class Linearization:
 
     def _push(self, directions: Sequence[Any], lead: tuple[int, ...] = ()) -> list[Any]:
         nodes = [y.node for y in self._outputs if _on_tape(y)]
-        tangents = iter(forward(nodes, self._record.leaves, directions, len(lead)))
-        return [self._finished(next(tangents) if _on_tape(y) else None, y, lead) for y in self._outputs]
+        found, foreign = forward(nodes, self._record.leaves, directions, len(lead))
+        tangents = iter(found)
+        filled = [self._zero_for_none(next(tangents) if _on_tape(y) else None, y, lead) for y in self._outputs]
+        return [self._record.derivative(tangent, foreign) for tangent in filled]
 
-    def _finished(self, tangent: Any, y: Any, lead: tuple[int, ...]) -> Any:
+    def _zero_for_none(self, tangent: Any, y: Any, lead: tuple[int, ...]) -> Any:
         array = unwrap(y)
-        if tangent is None:
-            tangent = module_of(array).zeros(lead + getattr(array, "shape", ()), getattr(array, "dtype", None))
-        if self._record.paused:
-            tangent = unwrap(tangent)
-        return Tensor(tangent) if self._record.given_tensors and type(tangent) is not Tensor else tangent
+        if tangent is not None:
+            return tangent
+        return module_of(array).zeros(lead + getattr(array, "shape", ()), getattr(array, "dtype", None))
 
     def transpose(self, cotangent: Any) -> Any:
         """The transposed map, as the pullback of `vjp` for one argument."""
@@ -373,7 +379,7 @@ class Linearization:
         record = self._record
         pairs = [(y.node, _like("cotangent", g, y.array)) for y, g in zip(self._outputs, given, strict=True) if _on_tape(y)]
         results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
-        parts = record.per_argument(record.finished(results))
+        parts = record.per_argument(record.derivatives(*results))
         return parts[0] if len(parts) == 1 else tuple(parts)
 
 
@@ -458,15 +464,14 @@ def _basis(array: Array) -> Array:
 def _rows(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
     blocks = []
     for y in outputs:
-        found = reverse([y.node], [_basis(y.array)], record.leaves, lead=1)  # type: ignore[list-item]
-        blocks.append([_block(record, g, y.array, value) for g, value in zip(found, record.values, strict=True)])
+        found, foreign = reverse([y.node], [_basis(y.array)], record.leaves, lead=1)  # type: ignore[list-item]
+        filled = [
+            module_of(value).zeros((y.size, *value.shape), value.dtype) if g is None else g
+            for g, value in zip(found, record.values, strict=True)
+        ]
+        shaped = [g.reshape(y.shape + value.shape) for g, value in zip(filled, record.values, strict=True)]
+        blocks.append([record.derivative(block, foreign) for block in shaped])
     return blocks
-
-
-def _block(record: _Record, g: Any, y: Array, value: Array) -> Any:
-    if g is None:
-        g = module_of(value).zeros((y.size, *value.shape), value.dtype)
-    return _as_given(record, g.reshape(y.shape + value.shape))
 
 
 def _columns(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
@@ -475,15 +480,9 @@ def _columns(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
     for k, value in enumerate(record.values):
         directions = [_basis(value) if i == k else None for i in range(len(record.values))]
         for block, y, tangent in zip(blocks, outputs, lin._push(directions, (value.size,)), strict=True):
-            axes = (*range(1, len(y.shape) + 1), 0)
-            moved = tangent.transpose(axes)
-            block.append(_as_given(record, moved.reshape(y.shape + value.shape)))
+            last = tangent.transpose((*range(1, len(y.shape) + 1), 0))  # the axis of columns
+            block.append(last.reshape(y.shape + value.shape))
     return blocks
-
-
-def _as_given(record: _Record, value: Any) -> Any:
-    value = unwrap(value) if record.paused else value
-    return Tensor(value) if record.given_tensors and type(value) is not Tensor else value
 
 
 def hessian(f: Function, argnums: int = 0) -> Function:
