@@ -39,6 +39,10 @@ class ArrayInterface:
     __le__: _Function
     __gt__: _Function
     __ge__: _Function
+    __and__: _Function
+    __or__: _Function
+    __xor__: _Function
+    __invert__: _Function
     __getitem__: _Function
     sum: _Function
     mean: _Function

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, module_of
+from .primitives.shaping import astype
 from .tape import Variable
 from .tensor import Tensor, unwrap
 
@@ -44,9 +45,12 @@ def tensor(x: Any, dtype: Any = None) -> Tensor:
 
 
 def asarray(x: Any, dtype: Any = None) -> Tensor:
-    """A constant Tensor: operations on it are not recorded unless another operand is on the tape."""
-    if isinstance(x, Tensor) and dtype is None:
-        return x
+    """A constant Tensor: operations on it are not recorded unless another operand is on the tape.
+
+    A Tensor keeps its place on the tape.
+    """
+    if isinstance(x, Tensor):
+        return x if dtype is None else astype(x, dtype)
     return Tensor(_values(x, dtype))
 
 

@@ -171,7 +171,7 @@ def checkpoint(f: Function) -> Function:
 
         def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             leaves, results = again(values)
-            return _push(results, [*leaves, *older], tangents)
+            return _push(results, [*leaves, *older], tangents, _is_recorded([*tangents, *values]))
 
         primitive = _Call(f"checkpoint({getattr(f, '__name__', 'f')})", pull, push)
         return tree.unflatten(out_structure, _call(primitive, inputs, older, _arrays(outputs)))
@@ -195,7 +195,7 @@ def _older(outputs: Sequence[Any], start: int) -> list[Node]:
     return sorted(found, key=lambda node: node.id)
 
 
-def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any], recorded: bool) -> list[Any]:
     """A forward walk from leaves that may be constants to outputs that may be off the tape."""
     pairs = [
         (leaf if isinstance(leaf, Node) else leaf.node, t)
@@ -203,7 +203,7 @@ def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any]
         if t is not None and (isinstance(leaf, Node) or _on_tape(leaf))
     ]
     nodes = [y.node for y in outputs if _on_tape(y)]
-    found = iter(forward(nodes, [node for node, _ in pairs], [t for _, t in pairs])[0])
+    found = iter(forward(nodes, [node for node, _ in pairs], [t for _, t in pairs], recorded=recorded)[0])
     return [next(found) if _on_tape(y) else None for y in outputs]
 
 
@@ -229,6 +229,16 @@ class _Custom:
                 f"speak of it. Pass it as an argument"
             )
         return _arrays(outputs)
+
+    def _fitting(self, what: str, value: Any, like: Any) -> Any:
+        """A derivative that a rule has returned, which must have the shape of what it belongs to."""
+        if value is None:
+            return None
+        value = value if hasattr(value, "shape") else module_of(unwrap(like)).asarray(value)
+        expected = getattr(like, "shape", ())
+        if value.shape != expected:
+            raise ValueError(f"{self._name()}: the rule returned {what} of shape {value.shape}; expected {expected}")
+        return value
 
 
 class custom_vjp(_Custom):
@@ -276,10 +286,12 @@ class custom_vjp(_Custom):
 
         def cotangents(g: Sequence[Any], kept: Any) -> list[Any]:
             seeds = tree.unflatten(out_structure, _zeros_for_none(g, outputs))
-            return self._per_input(backward_rule(kept, seeds), structure)
+            return self._per_input(backward_rule(kept, seeds), structure, inputs)
 
         def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-            return cotangents(g, run(values)[1] if _is_recorded([*g, *values]) else residuals)
+            recorded = _is_recorded([*g, *values])
+            found = cotangents(g, run(values)[1] if recorded else residuals)
+            return found if recorded else [unwrap(c) for c in found]
 
         def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             # backward is linear in g: transposing it, by a reverse walk over it, gives the Jacobian
@@ -291,7 +303,7 @@ class custom_vjp(_Custom):
 
         return tree.unflatten(out_structure, _call(_Call(self._name(), pull, push), inputs, (), outputs))
 
-    def _per_input(self, result: Any, structure: tree.Structure) -> list[Any]:
+    def _per_input(self, result: Any, structure: tree.Structure, inputs: Sequence[Any]) -> list[Any]:
         arguments = structure.children
         if not isinstance(result, (tuple, list)) or len(result) != len(arguments):
             got = f"{len(result)} entries" if isinstance(result, (tuple, list)) else type(result).__name__
@@ -303,7 +315,8 @@ class custom_vjp(_Custom):
             found += (
                 [None] * argument.size if g is None else tree.same_structure(f"cotangent {i}", argument, g, f"argument {i}")
             )
-        return found
+        owner = [i for i, argument in enumerate(arguments) for _ in range(argument.size)]
+        return [self._fitting(f"cotangent {i}", c, x) for i, c, x in zip(owner, found, inputs, strict=True)]
 
 
 class custom_jvp(_Custom):
@@ -343,10 +356,12 @@ class custom_jvp(_Custom):
             result = rule(tree.unflatten(structure, list(values)), tree.unflatten(structure, list(directions)))
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TypeError(f"{self._name()}: the rule returned {type(result).__name__}; expected (out, tangent)")
-            return tree.same_structure("tangent of out", out_structure, result[1], "out")
+            found = tree.same_structure("tangent of out", out_structure, result[1], "out")
+            return [self._fitting("tangent of out", t, y) for t, y in zip(found, outputs, strict=True)]
 
         def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-            return tangent(values, _zeros_for_none(tangents, values))
+            found = tangent(values, _zeros_for_none(tangents, values))
+            return found if _is_recorded([*tangents, *values]) else [unwrap(t) for t in found]
 
         def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             with recording():

@@ -19,6 +19,7 @@ import tinyad as ad
 from tinyad import models, optim
 from tinyad.checking import taylor_table
 from tinyad.models import Dataset, FitResult, ResNet
+from tinyad.models.layers import positive
 from tinyad.report import PALETTE, Page, Picture, class_colours, new_figure, pixels, tidy
 
 __all__ = ["DATA", "Outcome", "demo"]
@@ -86,7 +87,7 @@ def demo(
         say: takes each line of text meant for the reader.
 
     Raises:
-        ValueError: for an unknown data set.
+        ValueError: for an unknown data set, or a number out of range.
         ModuleNotFoundError: if a package that carries the data or draws the pictures is missing, with the command to get it.
     """
     if data not in DATA:
@@ -94,6 +95,7 @@ def demo(
     new_figure(1, 1)  # says at once, not after the training, that matplotlib is missing
     recipe = DATA[data]
     epochs = recipe.epochs if epochs is None else epochs
+    positive("epochs", epochs)
     parts = _parts(recipe.load(dtype), seed)
     train, validation, test = parts
     say(
@@ -268,6 +270,7 @@ def _curves(fit: FitResult, best: Any, smoothing: float, classes: int) -> list[P
     axes.axhline(_lowest_loss(smoothing, classes), color=PALETTE["muted"], linestyle=":", label="lowest possible")
     tidy(axes, "epoch", "cross entropy (nats)")
     axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
 
     accuracy = new_figure(5.2, 3.4)
@@ -275,6 +278,7 @@ def _curves(fit: FitResult, best: Any, smoothing: float, classes: int) -> list[P
     axes.plot(epochs, [100 * row["metric"] for row in fit.history], color=PALETTE["second"])
     axes.plot(best["epoch"], 100 * best["metric"], "o", color=PALETTE["second"])
     tidy(axes, "epoch", "accuracy (%)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     return [
         Picture(loss, "The loss: for the training images a mean over the epoch, for the validation images at its end."),
         Picture(

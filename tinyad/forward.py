@@ -23,7 +23,7 @@ __all__ = ["forward"]
 
 
 def forward(
-    outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[Any], lead: int = 0
+    outputs: Sequence[Node], leaves: Sequence[Node], tangents: Sequence[Any], lead: int = 0, recorded: bool | None = None
 ) -> tuple[list[Any], list[Node]]:
     """The tangents of the outputs, given those of the leaves.
 
@@ -31,13 +31,15 @@ def forward(
         outputs: the nodes wanted.
         leaves: the nodes to start from.
         tangents: one per leaf, of its shape with ``lead`` extra leading axes; ``None`` for zero.
+        recorded: whether to run the rules on Tensors; by default if the result can be differentiated again.
 
     Returns:
         One tangent per output, ``None`` where it does not depend on a leaf that has one, Tensors if the walk was recorded; and
         the foreign nodes of `collect`.
     """
     nodes, foreign = collect(outputs, leaves)
-    recorded = bool(foreign) or any(type(t) is Tensor and t.node is not None for t in tangents)
+    if recorded is None:
+        recorded = bool(foreign) or any(type(t) is Tensor and t.node is not None for t in tangents)
     table = {leaf: t if recorded else unwrap(t) for leaf, t in zip(leaves, tangents, strict=True) if t is not None}
     last_use = {parent: node for node in nodes for parent in node.parents if parent is not None}
     kept = set(outputs)
@@ -49,7 +51,9 @@ def forward(
             for parent in node.parents:  # free what no later node needs
                 if parent is not None and parent not in kept and last_use[parent] is node:
                     table.pop(parent, None)
-    return [table.get(node) for node in outputs], foreign
+    found = [table.get(node) for node in outputs]
+    # copies, because a linear function may have handed on the caller's tangent itself, or a view of it
+    return [t if t is None or isinstance(t, (Tensor, list)) else t.copy() for t in found], foreign
 
 
 def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> Any:

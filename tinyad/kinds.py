@@ -66,10 +66,12 @@ class Primitive:
         apply: the function users call, on Tensors, arrays and numbers.
         maps_leading_axes: whether its rules take cotangents and tangents with extra leading axes.
         allocates: whether what its vjp returns is a new array or the cotangent itself, never one that somebody else may hold.
+        branches: whether it gives cotangents of exactly zero to what it did not choose, so that the walk must guard them.
     """
 
     maps_leading_axes = True
     allocates = True
+    branches = False
     apply: Function
 
     def __init__(self, name: str, forward: Forward) -> None:
@@ -86,6 +88,10 @@ class Primitive:
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         """The cotangents of the operands, before unbroadcasting; ``None`` for zero. Those of constants may be anything."""
         raise NotImplementedError
+
+    def guarded_vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        """`vjp`, where a cotangent of zero may come from the inactive branch of a `where` and meet infinity or NaN."""
+        return self.vjp(g, node, saved, parents)
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         """The tangent of the result. ``None`` in ``tangents`` is zero; at least one is not ``None``."""
@@ -128,6 +134,8 @@ class Elementwise(Primitive):
         super().__init__(name, forward)
         self.needs = tuple(_needs(p, operands) for p in partials)
         self.products = tuple(_product(p, needs, times) for p, needs in zip(partials, self.needs, strict=True))
+        guarded = _guard if times is operator.mul else times
+        self.guarded = tuple(_product(p, needs, guarded) for p, needs in zip(partials, self.needs, strict=True))
 
     def saves(self, active: Sequence[int]) -> tuple[bool, ...]:
         """Which of operands and result to keep when only the ``active`` operands vary."""
@@ -148,6 +156,9 @@ class Elementwise(Primitive):
                 None if parents[1] is None else right(g, saved),
             )
         return [None if p is None else product(g, saved) for p, product in zip(parents, self.products, strict=True)]
+
+    def guarded_vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        return [None if p is None else product(g, saved) for p, product in zip(parents, self.guarded, strict=True)]
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         terms = [
@@ -182,6 +193,11 @@ def _product(partial: Any, needs: Sequence[int], times: Function) -> Function:
     return lambda v, saved: times(v, partial(*[saved[i] for i in needs]))
 
 
+def _guard(v: Any, partial: Any) -> Any:
+    """``v * partial``, and 0 where ``v`` is, whatever the partial: the primitive `absorb`."""
+    return PRIMITIVES["absorb"].apply(v, partial)
+
+
 def _multiply_reusing(v: Any, partial: Any) -> Any:
     """``v * partial`` for a partial derivative computed just now: a large one is overwritten, which saves a fresh array.
 
@@ -208,6 +224,7 @@ def elementwise(
     forward: Forward | None = None,
     operands: Sequence[str] = ("x", "y"),
     times: Function = operator.mul,
+    branches: bool = False,
     doc: str = "",
 ) -> Function:
     """Declare an elementwise primitive.
@@ -219,9 +236,11 @@ def elementwise(
         forward: the array module's name for it, or a function of the module and the operands.
         operands: what the partials call the operands.
         times: the product of a tangent or cotangent with a partial derivative.
+        branches: see `Primitive`.
     """
     names = operands[: len(partials)]
     primitive = Elementwise(name, forward or name, partials, names, times)
+    primitive.branches = branches
     build = {1: _unary, 2: _binary}.get(len(partials), _nary)
     return _publish(primitive, build(primitive), doc or f"Elementwise ``{name}``, as NumPy's.")
 
@@ -247,14 +266,15 @@ def _binary(primitive: Elementwise) -> Function:
     both, left, right = primitive.saves((0, 1)), primitive.saves((0,)), primitive.saves((1,))
 
     def apply(x: Any, y: Any, /) -> Any:
-        if type(x) is Tensor:
-            a, node_x = x.array, x.node
-            b, node_y = (y.array, y.node) if type(y) is Tensor else (y, None)
-        elif type(y) is Tensor:
-            a, node_x, b, node_y = x, None, y.array, y.node
-        else:
-            return (kernels[type(x)] or kernels[type(y)] or kernels.of_numbers())(x, y)
-        out = (kernels[type(a)] or kernels[type(b)])(a, b)
+        a, node_x = (x.array, x.node) if type(x) is Tensor else (x, None)
+        b, node_y = (y.array, y.node) if type(y) is Tensor else (y, None)
+        # both look-ups, because the second refuses what is no operand
+        kernel_a, kernel_b = kernels[type(a)], kernels[type(b)]
+        if a is x and b is y:
+            return (kernel_a or kernel_b or kernels.of_numbers())(a, b)
+        if type(a) in _SEQUENCES or type(b) in _SEQUENCES:
+            return apply(_from_list(x), _from_list(y))
+        out = (kernel_a or kernel_b)(a, b)
         if node_y is None:
             if node_x is None:
                 return Tensor(out)
@@ -267,11 +287,18 @@ def _binary(primitive: Elementwise) -> Function:
     return apply
 
 
+_SEQUENCES = (list, tuple)
+
+
+def _from_list(x: Any) -> Any:
+    return np.asarray(x) if type(x) in _SEQUENCES else x
+
+
 def _nary(primitive: Primitive) -> Function:
     kernels = primitive.kernels
 
     def apply(*operands: Any, **params: Any) -> Any:
-        arrays = [unwrap(operand) for operand in operands]
+        arrays = [_from_list(unwrap(operand)) for operand in operands]
         out = _kernel(kernels, arrays)(*arrays, **params)
         places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
         if places.count(None) == len(places):
@@ -287,11 +314,8 @@ def _constant(out: Any, operands: Sequence[Any]) -> Any:
 
 
 def _kernel(kernels: Kernels, arrays: Sequence[Any]) -> Function:
-    for array in arrays:
-        kernel: Function | None = kernels[type(array)]
-        if kernel is not None:
-            return kernel
-    return kernels.of_numbers()
+    found = [kernel for array in arrays if (kernel := kernels[type(array)])]
+    return found[0] if found else kernels.of_numbers()
 
 
 # ---- linear
@@ -364,10 +388,11 @@ def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = 
 class Multilinear(Primitive):
     """A function linear in each operand alone: a product of some form."""
 
-    def __init__(self, name: str, forward: Forward, transpose: Function, broadcasts: bool) -> None:
+    def __init__(self, name: str, forward: Forward, transpose: Function, broadcasts: bool, allocates: bool) -> None:
         super().__init__(name, forward)
         self.transpose = transpose
         self.broadcasts = broadcasts
+        self.allocates = allocates
 
     def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
         # an operand is needed by the transposes of the others only
@@ -389,7 +414,9 @@ class Multilinear(Primitive):
         return functools.reduce(operator.add, terms)
 
 
-def multilinear(name: str, forward: Forward, transpose: Function, broadcasts: bool = False, doc: str = "") -> Function:
+def multilinear(
+    name: str, forward: Forward, transpose: Function, broadcasts: bool = False, allocates: bool = False, doc: str = ""
+) -> Function:
     """Declare a multilinear primitive.
 
     Args:
@@ -397,8 +424,9 @@ def multilinear(name: str, forward: Forward, transpose: Function, broadcasts: bo
         transpose: a function of the operand's position, the cotangent, the list of operands (the one at the position may be
             ``None``), the node, and the parameters. It may leave axes to sum over to the walk's unbroadcasting.
         broadcasts: whether the operands' first axes broadcast against each other.
+        allocates: see `Primitive`; a transpose that may give a view does not.
     """
-    primitive = Multilinear(name, forward, transpose, broadcasts)
+    primitive = Multilinear(name, forward, transpose, broadcasts, allocates)
     return _publish(primitive, _nary(primitive), doc)
 
 

@@ -47,6 +47,13 @@ OPERATORS: dict[str, Function] = {
     "__le__": e.less_equal,
     "__gt__": e.greater,
     "__ge__": e.greater_equal,
+    "__and__": e.bitwise_and,
+    "__rand__": _swapped(e.bitwise_and),
+    "__or__": e.bitwise_or,
+    "__ror__": _swapped(e.bitwise_or),
+    "__xor__": e.bitwise_xor,
+    "__rxor__": _swapped(e.bitwise_xor),
+    "__invert__": e.bitwise_invert,
     "__getitem__": indexing.getitem,
 }
 
@@ -93,7 +100,7 @@ def _refuse_assignment(x: Tensor, index: Any, value: Any) -> None:
 
 _UFUNC_NAMES: dict[str, str] = {
     "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
-    "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "rint": "round",
+    "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "rint": "round", "invert": "bitwise_invert",
 }  # fmt: skip
 UFUNCS: dict[Any, Function] = {getattr(np, name): getattr(e, name) for name in e.__all__ if hasattr(np, name)}
 UFUNCS |= {getattr(np, theirs): getattr(e, ours) for theirs, ours in _UFUNC_NAMES.items()}
@@ -114,6 +121,12 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return reductions.norm(x, axis=axis, keepdims=keepdims, ord=2 if ord in (None, "fro") else ord)
 
 
+def _where(condition: Any, *branches: Any) -> Any:
+    if len(branches) != 2:
+        raise TypeError("np.where: on a Tensor it takes three operands, (condition, x, y); for indices use np.nonzero")
+    return e.where(condition, *branches)
+
+
 FUNCTIONS: dict[Any, Function] = {
     np.sum: reductions.sum,
     np.mean: reductions.mean,
@@ -123,8 +136,10 @@ FUNCTIONS: dict[Any, Function] = {
     np.min: reductions.min,
     np.cumsum: reductions.cumsum,
     np.broadcast_to: reductions.broadcast_to,
-    np.clip: e.clip,
-    np.where: e.where,
+    np.clip: lambda a, a_min=None, a_max=None, *, min=None, max=None: e.clip(
+        a, a_min if min is None else min, a_max if max is None else max
+    ),
+    np.where: _where,
     np.round: e.round,
     np.reshape: shaping.reshape,
     np.ravel: shaping.ravel,

@@ -160,7 +160,8 @@ def _address(image: Any) -> str:
     if isinstance(image, str):
         return image
     buffer = io.BytesIO()
-    image.savefig(buffer, format="svg", metadata={"Date": None})
+    with _matplotlib("").rc_context({"svg.hashsalt": "tinyad"}):  # with no date and fixed names, equal figures are equal text
+        image.savefig(buffer, format="svg", metadata={"Date": None})
     return _data_address("image/svg+xml", buffer.getvalue())
 
 

@@ -93,6 +93,7 @@ def reverse(
         table.add(node, g if recorded else unwrap(g), False)
     wanted = {*nodes, *leaves} if foreign else None
     plain = not (recorded or foreign or lead or seeks_anomalies())
+    guarded = False
     with np.errstate(all="ignore"):  # infinite partials are the rules' business, not the user's
         while nodes:
             node = nodes.pop()
@@ -100,18 +101,22 @@ def reverse(
             if g is None:
                 continue
             primitive: Any = node.primitive
-            if plain:
+            if plain and not guarded:
                 contributions = primitive.vjp(g, node, node.saved, node.parents)
             else:
-                contributions = _contributions(g, node, recorded, lead, wanted)
+                contributions = _contributions(g, node, recorded, lead, wanted, guarded)
+            guarded = guarded or primitive.branches
             for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (costs, on every node)
                 if contribution is not None and parent is not None:
                     table.add(parent, contribution, primitive.allocates and contribution is not g)
     return [table.result(leaf) for leaf in leaves], foreign
 
 
-def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[Node] | None) -> Sequence[Any]:
-    """What a node hands to its parents, in the cases that are not plain: ``wanted`` are the nodes that lead to a leaf."""
+def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[Node] | None, guarded: bool) -> Sequence[Any]:
+    """What a node hands to its parents, in the cases that are not plain.
+
+    ``wanted`` are the nodes that lead to a leaf; ``guarded`` says that the walk has passed a `where`.
+    """
     primitive, parents = node.primitive, node.parents
     assert primitive is not None
     if wanted is not None:
@@ -121,7 +126,7 @@ def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[No
     if lead and not primitive.maps_leading_axes:
         contributions = _one_by_one(primitive, g, node, saved, parents)
     else:
-        contributions = primitive.vjp(g, node, saved, parents)
+        contributions = (primitive.guarded_vjp if guarded else primitive.vjp)(g, node, saved, parents)
     if seeks_anomalies():
         _check_finite(g, node, contributions)
     return [None if parent is None else c for parent, c in zip(parents, contributions, strict=True)]
@@ -150,12 +155,12 @@ class _Cotangents(dict[Node, Any]):
         """Add ``g`` to a node's cotangent; ``fresh`` says that it was made for this and nobody else holds it."""
         held = self.get(node)
         if type(g) is Deferred:
-            g, fresh = g.add_to(held if held is None or node in self.owned else held.copy()), True
+            g, fresh = g.add_to(held if held is None or node in self.owned else module_of(held).array(held)), True
         else:
             if g.shape != node.shape or g.dtype is not node.dtype:
                 g, fresh = self._fit(g, node, fresh)
             if held is not None:
-                g, fresh = self._sum(held, node in self.owned, g, fresh)
+                g, fresh = self._sum(node, held, g, fresh)
         self[node] = g
         if fresh:
             self.owned.add(node)
@@ -167,10 +172,13 @@ class _Cotangents(dict[Node, Any]):
             fresh = False  # it may be a view
         return (g, fresh) if g.dtype == node.dtype else (astype(g, node.dtype), fresh)
 
-    def _sum(self, held: Any, owned: bool, g: Any, fresh: bool) -> tuple[Any, bool]:
-        if type(g) is Tensor or type(held) is Tensor or g.size == 1:  # in place, one element costs three times more: measured
+    def _sum(self, node: Node, held: Any, g: Any, fresh: bool) -> tuple[Any, bool]:
+        if type(g) is Tensor or type(held) is Tensor:
             return held + g, False
-        if owned:
+        if g.size == 1:  # in place, one element costs three times more: measured; and NumPy's scalars have no place
+            self.owned.discard(node)
+            return held + g, False
+        if node in self.owned:
             held += g
             return held, True
         if fresh:

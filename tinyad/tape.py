@@ -164,7 +164,7 @@ def detect_anomaly() -> Any:
         ...
     FloatingPointError: the derivative of `sqrt` turned a finite cotangent into inf or nan...
     """
-    return _recording_by(_record_with_line)
+    return _recording_by(_forget if is_paused() else _record_with_line)
 
 
 def recording() -> Any:

@@ -48,6 +48,7 @@ class _Record:
         self.given_tensors = False
         self.argnums = argnums
         self.paused = is_paused()
+        _check_callable(name, f)
         fresh = list(args)
         for position in argnums:
             fresh[position] = self._open(args[position], position)
@@ -86,6 +87,16 @@ class _Record:
         if node is not None and not self.paused and collect([node], self.leaves)[1]:
             return value
         return Tensor(value.array) if self.given_tensors else value.array
+
+    def pulled(self, outputs: Sequence[Any], cotangents: Sequence[Any], whole: Any) -> list[Any]:
+        """A reverse walk from all outputs on the tape, given a cotangent for each leaf of the tree ``whole``."""
+        pairs = [
+            (y.node, _like("cotangent", g, y.array, whole, k))
+            for k, (y, g) in enumerate(zip(outputs, cotangents, strict=True))
+            if _on_tape(y)
+        ]
+        results, foreign = reverse([node for node, _ in pairs], [g for _, g in pairs], self.leaves)
+        return self.per_argument(self.derivatives(results, foreign))
 
     def derivatives(self, results: Sequence[Any], foreign: Sequence[Node]) -> list[Any]:
         """One derivative per leaf for the user: zeros for ``None``; see `derivative`."""
@@ -141,12 +152,24 @@ def _fresh(value: Any, paused: bool, where: Callable[[], str]) -> Tensor:
     return variable(array)
 
 
+def _check_callable(name: str, f: Any) -> None:
+    if not callable(f):
+        raise TypeError(f"{name}: expected a function, got a {type(f).__name__}; call it as ad.{name}(f)(x)")
+
+
 def _positions(name: str, argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(positions, (tuple, list)) or not all(isinstance(p, int) for p in positions):
+        raise TypeError(f"{name}: argnums={argnums!r}; expected the position of an argument, an int, or a tuple of ints")
+    if not positions:
+        raise ValueError(f"{name}: argnums={argnums!r}; expected at least one position")
     for position in positions:
         if not -count <= position < count:
             raise ValueError(f"{name}: argnums={argnums!r}, but the function was called with {count} positional arguments")
-    return tuple([position % count for position in positions])
+    found = tuple([position % count for position in positions])
+    if len(set(found)) != len(found):
+        raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
+    return found
 
 
 def _output_node(name: str, out: Any) -> Node:
@@ -208,11 +231,14 @@ def _split_aux(name: str, out: Any) -> tuple[Any, Any]:
 
 
 def _scalar_node(out: Any) -> Node:
-    if isinstance(out, (tuple, list, dict)):
-        raise TypeError(
-            f"grad: the function returned a {type(out).__name__}; expected a scalar. For (value, aux) pass has_aux=True; for "
-            f"several outputs use ad.vjp or ad.jacobian"
+    if not tree.is_leaf(out):
+        what, remedy = (
+            f"a {type(out).__name__}",
+            "For (value, aux) pass has_aux=True; for several outputs use ad.vjp or ad.jacobian",
         )
+        if out is None:
+            what, remedy = "None", "Perhaps it lacks a return"
+        raise TypeError(f"grad: the function returned {what}; expected a scalar. {remedy}")
     shape = getattr(out, "shape", ())
     if shape != ():
         raise ValueError(
@@ -245,6 +271,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     >>> ad.grad(lambda x: x * ad.grad(lambda y: x * y)(x))(3.0)
     np.float64(6.0)
     """
+    _check_callable("grad", f)
     both = value_and_grad(f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -272,19 +299,18 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
     def pullback(cotangent: Any) -> Any:
         given = tree.same_structure("cotangent", structure, cotangent, "output")
-        pairs = [(y.node, _like("cotangent", g, y.array)) for y, g in zip(outputs, given, strict=True) if _on_tape(y)]
-        results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
-        return tuple(record.per_argument(record.derivatives(*results)))
+        return tuple(record.pulled(outputs, given, cotangent))
 
     primal = tree.unflatten(structure, [record.released(y) for y in outputs])
     return (primal, pullback, tree.map(record.released, aux)) if has_aux else (primal, pullback)
 
 
-def _like(name: str, value: Any, array: Array) -> Any:
-    """``value`` as a cotangent or tangent of ``array``: same shape, same dtype."""
+def _like(name: str, value: Any, array: Array, whole: Any = None, k: int = 0) -> Any:
+    """``value``, leaf ``k`` of the tree ``whole``, as a cotangent or tangent of ``array``: same shape, same dtype."""
     shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
     if shape != array.shape:
-        raise ValueError(f"{name}: shape {shape} given, but {array.shape} expected, the shape of what it belongs to")
+        place = tree.paths(whole)[k] if whole is not None else ""
+        raise ValueError(f"{name}{place}: shape {shape} given, but {array.shape} expected, the shape of what it belongs to")
     if dtype is None:
         return module_of(array).asarray(value, dtype=array.dtype)
     return value if dtype == array.dtype else value.astype(array.dtype)
@@ -302,7 +328,12 @@ def backward(y: Tensor, gradient: Any = None) -> None:
     Raises:
         ValueError: if ``y`` is no scalar and no ``gradient`` is given, or if it is not recorded.
     """
-    node = _output_node("backward", y)
+    node = y.node
+    if node is None:
+        raise ValueError(
+            "backward: y is a constant, not the result of operations on a variable. Make variables with ad.tensor(...), and "
+            "compute y outside ad.no_grad"
+        )
     if gradient is None:
         if y.shape != ():
             raise ValueError(
@@ -354,10 +385,10 @@ class Linearization:
         record = self._record
         if len(tangents) != len(record.structures):
             raise ValueError(f"{record.name}: got {len(tangents)} tangents for {len(record.structures)} arguments")
-        given = []
+        directions: list[Any] = []
         for i, (structure, tangent) in enumerate(zip(record.structures, tangents, strict=True)):
-            given += tree.same_structure(f"tangent {i}", structure, tangent, f"argument {i}")
-        directions = [_like("tangent", t, value) for t, value in zip(given, record.values, strict=True)]
+            for k, t in enumerate(tree.same_structure(f"tangent {i}", structure, tangent, f"argument {i}")):
+                directions.append(_like(f"tangent {i}", t, record.values[len(directions)], tangent, k))
         return tree.unflatten(self._structure, self._push(directions))
 
     def _push(self, directions: Sequence[Any], lead: tuple[int, ...] = ()) -> list[Any]:
@@ -376,10 +407,7 @@ class Linearization:
     def transpose(self, cotangent: Any) -> Any:
         """The transposed map, as the pullback of `vjp` for one argument."""
         given = tree.same_structure("cotangent", self._structure, cotangent, "output")
-        record = self._record
-        pairs = [(y.node, _like("cotangent", g, y.array)) for y, g in zip(self._outputs, given, strict=True) if _on_tape(y)]
-        results = reverse([node for node, _ in pairs], [g for _, g in pairs], record.leaves)
-        parts = record.per_argument(record.derivatives(*results))
+        parts = self._record.pulled(self._outputs, given, cotangent)
         return parts[0] if len(parts) == 1 else tuple(parts)
 
 
@@ -424,7 +452,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
 # ---- whole matrices
 
 
-def jacobian(f: Function, argnums: int = 0, mode: str | None = None) -> Function:
+def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = None) -> Function:
     """The Jacobian of ``f``: all derivatives of all outputs.
 
     One walk carries all rows (``mode="reverse"``) or all columns (``"forward"``) along a leading axis, without a Python loop;
@@ -432,7 +460,7 @@ def jacobian(f: Function, argnums: int = 0, mode: str | None = None) -> Function
 
     Returns:
         A function of the arguments of ``f``. For arrays the result has shape ``output.shape + input.shape``; for trees it is
-        a tree like the output, whose leaves are trees like the argument.
+        a tree like the output, whose leaves are trees like the argument (a tuple of them for several ``argnums``).
 
     >>> import numpy as np, tinyad as ad
     >>> ad.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
@@ -444,14 +472,16 @@ def jacobian(f: Function, argnums: int = 0, mode: str | None = None) -> Function
 
     def all_derivatives(*args: Any, **kwargs: Any) -> Any:
         record = _Record("jacobian", f, args, _positions("jacobian", argnums, len(args)), kwargs)
-        outputs, structure = tree.flatten(record.out)
-        for y in outputs:
-            _output_node("jacobian", y)
+        found, structure = tree.flatten(record.out)
+        if not any(_on_tape(y) for y in found):
+            _output_node("jacobian", found[0] if found else None)
+        outputs = [y if type(y) is Tensor else Tensor(np.asarray(y)) for y in found]  # constants have rows of zeros
         rows = sum(y.size for y in outputs)
         columns = sum(value.size for value in record.values)
         by_rows = mode == "reverse" or (mode is None and rows <= columns)
         blocks = _rows(record, outputs) if by_rows else _columns(record, outputs)
-        return tree.unflatten(structure, [record.per_argument(row)[0] for row in blocks])
+        parts = [record.per_argument(row) for row in blocks]
+        return tree.unflatten(structure, [part[0] if isinstance(argnums, int) else tuple(part) for part in parts])
 
     return all_derivatives
 
@@ -464,13 +494,16 @@ def _basis(array: Array) -> Array:
 def _rows(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
     blocks = []
     for y in outputs:
-        found, foreign = reverse([y.node], [_basis(y.array)], record.leaves, lead=1)  # type: ignore[list-item]
+        found: list[Any] = [None] * len(record.leaves)
+        foreign: list[Node] = []
+        if y.node is not None:
+            found, foreign = reverse([y.node], [_basis(y.array)], record.leaves, lead=1)
+        shapes = [(*y.shape, *value.shape) for value in record.values]
         filled = [
-            module_of(value).zeros((y.size, *value.shape), value.dtype) if g is None else g
-            for g, value in zip(found, record.values, strict=True)
+            module_of(value).zeros(shape, value.dtype) if g is None else g.reshape(shape)
+            for g, shape, value in zip(found, shapes, record.values, strict=True)
         ]
-        shaped = [g.reshape(y.shape + value.shape) for g, value in zip(filled, record.values, strict=True)]
-        blocks.append([record.derivative(block, foreign) for block in shaped])
+        blocks.append([record.derivative(block, foreign) for block in filled])
     return blocks
 
 
@@ -485,7 +518,7 @@ def _columns(record: _Record, outputs: Sequence[Tensor]) -> list[list[Any]]:
     return blocks
 
 
-def hessian(f: Function, argnums: int = 0) -> Function:
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The Hessian of a scalar function: a forward walk over the reverse walk, all columns at once.
 
     For an array argument the result has shape ``x.shape + x.shape``; for a tree it is a tree of trees.

@@ -14,6 +14,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from .backend import Array, is_array, module_of
 from .tensor import Tensor, unwrap
 
@@ -149,7 +151,9 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
         return structure.static.value if structure.static else None
     children = [_unflatten(child, leaves) for child in structure.children]
     if issubclass(kind, dict):
-        return kind(zip(structure.keys, children, strict=True))
+        mapping = kind.__new__(kind)  # a defaultdict's constructor, for one, takes something else
+        mapping.update(zip(structure.keys, children, strict=True))
+        return mapping
     if hasattr(kind, "_fields"):
         return kind(*children)
     if issubclass(kind, (list, tuple)):
@@ -230,10 +234,14 @@ def ravel(tree: Any) -> tuple[Array, Callable[[Array], Any]]:
     """
     found, structure = flatten(tree)
     module = module_of(unwrap(found[0])) if found else module_of(0.0)
-    arrays = [module.asarray(unwrap(leaf)) for leaf in found]
-    vector = module.concatenate([array.ravel() for array in arrays]) if arrays else module.zeros(0)
+    arrays = [leaf if isinstance(leaf, Tensor) else module.asarray(leaf) for leaf in found]
+    # NumPy's own function also joins Tensors, by its protocol, and keeps their derivative
+    join = np.concatenate if any(isinstance(array, Tensor) for array in arrays) else module.concatenate
+    vector = join([array.ravel() for array in arrays]) if arrays else module.zeros(0)
 
     def unravel(flat: Array) -> Any:
+        if not hasattr(flat, "shape"):
+            raise TypeError(f"unravel: got a {type(flat).__name__}; expected an array, a vector of shape {vector.shape}")
         if flat.shape != vector.shape:
             raise ValueError(f"unravel: expected a vector of shape {vector.shape}, got {flat.shape}")
         parts, start = [], 0

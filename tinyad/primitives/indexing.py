@@ -102,7 +102,9 @@ def _plain(part: Any, x: Tensor) -> Any:
     """One entry of an index as NumPy wants it: Tensors and lists as arrays, NumPy integers as int."""
     part = unwrap(part)
     if isinstance(part, (list, tuple)):
-        part = module_of(x.array).asarray(part)
+        part = module_of(x.array).asarray(part, dtype=None if part else int)
+    if isinstance(part, float):
+        raise IndexError(f"index {part!r} is a float; expected integers, slices, ..., None, or arrays of integers or booleans")
     if hasattr(part, "dtype") and part.ndim == 0 and part.dtype.kind in "iu":
         return int(part)
     if hasattr(part, "dtype") and part.dtype.kind not in "iub":

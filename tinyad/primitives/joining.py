@@ -33,10 +33,12 @@ def concat(arrays: Sequence[Array], axis: int | None = 0) -> Array:
     Raises:
         ValueError: if the shapes differ along another axis, or nothing is given.
     """
-    items = [_array(x) for x in arrays]
+    items = _items("concat", arrays)
     if axis is None:
         items, axis = [x.reshape((-1,) if x.size else (0,)) for x in items], 0
-    shapes = _shapes("concat", items)
+    shapes = tuple([shape_of(x) for x in items])
+    if not shapes[0]:
+        raise ValueError("concat: array 0 is a number, with no axis to join along; use ad.stack")
     place = negative_axis("concat", axis, len(shapes[0]))
     for i, shape in enumerate(shapes):
         if len(shape) != len(shapes[0]) or any(
@@ -64,18 +66,21 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     >>> ad.grad(lambda t: ad.stack([t, t * t])[1])(3.0)
     np.float64(6.0)
     """
-    items = [_array(x) for x in arrays]
-    shapes = _shapes("stack", items)
+    items = _items("stack", arrays)
+    shapes = tuple([shape_of(x) for x in items])
     for i, shape in enumerate(shapes):
         if shape != shapes[0]:
             raise ValueError(f"stack: array {i} has shape {shape}, array 0 {shapes[0]}; all must have the same shape")
     return _stack(*items, axis=negative_axis("stack", axis, len(shapes[0]) + 1), shapes=shapes)
 
 
-def _shapes(name: str, items: Sequence[Array]) -> tuple[tuple[int, ...], ...]:
+def _items(name: str, arrays: Sequence[Array]) -> list[Array]:
+    if not hasattr(arrays, "__iter__"):
+        raise TypeError(f"{name}: got a {type(arrays).__name__}; expected a list of arrays")
+    items = [_array(x) for x in arrays]
     if not items:
         raise ValueError(f"{name}: got no arrays; expected at least one")
-    return tuple([shape_of(x) for x in items])
+    return items
 
 
 def _pad_forward(xp: Any, x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:

@@ -29,7 +29,7 @@ def _matmul_transpose(i: int, g: Array, operands: Sequence[Any], node: Any) -> A
     return _matmul(matrix_transpose(x), g)
 
 
-_matmul: Function = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose, broadcasts=True)
+_matmul: Function = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose, broadcasts=True, allocates=True)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -45,12 +45,15 @@ def matmul(x: Array, y: Array) -> Array:
     array([[1., 2.],
            [0., 0.]])
     """
+    x, y = _array(x), _array(y)
     left, right = shape_of(x), shape_of(y)
     if not left or not right:
         raise ValueError(f"matmul: shapes {left} and {right}; a number is no matrix. Use * to multiply by a number")
     if left[-1] != right[-2 if len(right) > 1 else 0]:
         raise ValueError(f"matmul: shapes {left} and {right} do not fit; the last axis of the first and the "
                          f"{'second last' if len(right) > 1 else 'only'} of the second must have the same length")  # fmt: skip
+    if any(1 not in (n, m) and n != m for n, m in zip(left[-3::-1], right[-3::-1], strict=False)):
+        raise ValueError(f"matmul: shapes {left} and {right} do not fit; the axes before the last two must be equal or 1")
     if len(left) > 1 and len(right) > 1:
         return _matmul(x, y)
     product = _matmul(expand_dims(x, 0) if len(left) == 1 else x, expand_dims(y, -1) if len(right) == 1 else y)
@@ -159,6 +162,10 @@ def einsum(subscripts: str, *operands: Array) -> Array:
     array([[ 0.,  2.,  4.],
            [ 6.,  8., 10.]])
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(
+            f"einsum: the formula is {type(subscripts).__name__}; expected a str such as 'ij,jk->ik', then the operands"
+        )
     inputs, output = _parse_einsum(subscripts, [len(shape_of(x)) for x in operands])
     items = [_array(x) for x in operands]
     _check_lengths(subscripts, inputs, items)

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..backend import Array
 from ..kinds import Function, general, linear
 from .elementwise import abs as absolute
@@ -195,7 +197,8 @@ def _root(x: Array) -> Array:
 def _logsumexp(xp: Any, x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
     top = xp.max(x, axis=axis, keepdims=True) if x.size else xp.zeros_like(x, shape=[1] * x.ndim)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # infinite elements would give inf - inf
-    total = xp.log(xp.add.reduce(xp.exp(x - top), axis=axis, keepdims=keepdims))
+    with np.errstate(divide="ignore"):  # the log of no weight at all is -inf, and meant
+        total = xp.log(xp.add.reduce(xp.exp(x - top), axis=axis, keepdims=keepdims))
     return total + (top if keepdims else top.reshape(total.shape))
 
 
@@ -223,14 +226,14 @@ def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) ->
 
     At zero the derivative is taken as 0, the subgradient of least norm.
     """
+    if not isinstance(ord, (int, float)) or ord < 1:
+        raise ValueError(f"norm: ord={ord!r}; expected a number of at least 1, or math.inf")
     if ord == 2:
         return _root(sum(square(x), axis, keepdims))
     if ord == 1:
         return sum(absolute(x), axis, keepdims)
     if ord == math.inf:
         return max(absolute(x), axis, keepdims)
-    if ord < 1:
-        raise ValueError(f"norm: ord={ord!r}; expected a number of at least 1, or math.inf")
     total = sum(absolute(x) ** ord, axis, keepdims)
     vanishes = equal(total, 0)
     return where(vanishes, 0.0, where(vanishes, 1.0, total) ** (1.0 / ord))

@@ -47,6 +47,9 @@ def negative_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(-ndim, 0))
     given = (axis,) if not isinstance(axis, (tuple, list)) else tuple(axis)
+    for a in given:
+        if not hasattr(a, "__index__"):
+            raise TypeError(f"{name}: axis={axis!r}; expected an int, a tuple of ints, or None for all axes")
     found = sorted({negative_axis(name, a, ndim) for a in given})
     if len(found) != len(given):
         raise ValueError(f"{name}: axis={axis!r} names an axis twice")
@@ -85,6 +88,8 @@ def reshape(x: Array, shape: int | Sequence[int]) -> Array:
 
 def _complete(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
     size = math.prod(old)
+    if new.count(-1) > 1:
+        raise ValueError(f"reshape: shape {new} leaves more than one length open; only one may be -1")
     if new.count(-1) == 1:
         rest = math.prod(n for n in new if n != -1)
         new = tuple([(size // rest if rest else 0) if n == -1 else n for n in new])
