@@ -102,7 +102,9 @@ _UFUNC_NAMES: dict[str, str] = {
     "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
     "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "rint": "round", "invert": "bitwise_invert",
 }  # fmt: skip
-UFUNCS: dict[Any, Function] = {getattr(np, name): getattr(e, name) for name in e.__all__ if hasattr(np, name)}
+UFUNCS: dict[Any, Function] = {
+    ufunc: getattr(e, name) for name in e.__all__ if isinstance(ufunc := getattr(np, name, None), np.ufunc)
+}
 UFUNCS |= {getattr(np, theirs): getattr(e, ours) for theirs, ours in _UFUNC_NAMES.items()}
 UFUNCS |= {np.matmul: products.matmul}
 

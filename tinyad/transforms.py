@@ -158,8 +158,8 @@ def _check_callable(name: str, f: Any) -> None:
 
 
 def _positions(name: str, argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
-    positions = (argnums,) if isinstance(argnums, int) else argnums
-    if not isinstance(positions, (tuple, list)) or not all(isinstance(p, int) for p in positions):
+    positions: Any = (argnums,) if hasattr(argnums, "__index__") else argnums
+    if not isinstance(positions, (tuple, list)) or not all(hasattr(p, "__index__") for p in positions):
         raise TypeError(f"{name}: argnums={argnums!r}; expected the position of an argument, an int, or a tuple of ints")
     if not positions:
         raise ValueError(f"{name}: argnums={argnums!r}; expected at least one position")
@@ -219,7 +219,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
         value = record.released(out) if foreign or record.given_tensors else out.array
         parts = record.per_argument(record.derivatives(cotangents, foreign))
         result = (value, tree.map(record.released, aux)) if has_aux else value
-        return result, (parts[0] if isinstance(argnums, int) else tuple(parts))
+        return result, (parts[0] if hasattr(argnums, "__index__") else tuple(parts))
 
     return value_and_gradient
 
@@ -481,7 +481,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = N
         by_rows = mode == "reverse" or (mode is None and rows <= columns)
         blocks = _rows(record, outputs) if by_rows else _columns(record, outputs)
         parts = [record.per_argument(row) for row in blocks]
-        return tree.unflatten(structure, [part[0] if isinstance(argnums, int) else tuple(part) for part in parts])
+        return tree.unflatten(structure, [part[0] if hasattr(argnums, "__index__") else tuple(part) for part in parts])
 
     return all_derivatives
 
