@@ -28,6 +28,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,6 +113,7 @@ def _publish(primitive: Primitive, apply: Function, doc: str) -> Function:
     PRIMITIVES[primitive.name] = primitive
     primitive.apply = apply
     apply.__name__ = apply.__qualname__ = primitive.name
+    apply.__module__ = sys._getframe(2).f_globals["__name__"]  # the file that declares it, so that it can be pickled
     apply.__doc__ = doc
     apply.primitive = primitive  # type: ignore[attr-defined]
     return apply

@@ -11,6 +11,7 @@ shall not be a leaf is declared with ``field(metadata={"static": True})``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -93,6 +94,12 @@ def _holds_array(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
+@functools.cache  # a model is taken apart several times a training step, and its class never changes
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """The names of a dataclass's fields, and whether each is declared static."""
+    return tuple((field.name, field.metadata.get("static", False)) for field in dataclasses.fields(kind))
+
+
 def _split(tree: Any) -> tuple[tuple[Any, ...], list[Any], _Static | None]:
     """The keys, children and static rest of a container."""
     if isinstance(tree, (list, tuple)):
@@ -102,11 +109,15 @@ def _split(tree: Any) -> tuple[tuple[Any, ...], list[Any], _Static | None]:
         keys = tuple(sorted(tree, key=str))  # by key, so that the order of insertion does not matter
         return keys, [tree[key] for key in keys], None
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        named = [(f.name, getattr(tree, f.name), f.metadata.get("static", False)) for f in dataclasses.fields(tree)]
-        dynamic = [(name, value) for name, value, static in named if not static and _holds_array(value)]
-        names = tuple(name for name, _ in dynamic)
-        rest = tuple((name, value) for name, value, _ in named if name not in names)
-        return names, [value for _, value in dynamic], _Static(rest)
+        names, values, rest = [], [], []
+        for name, static in _fields(type(tree)):
+            value = getattr(tree, name)
+            if static or not _holds_array(value):
+                rest.append((name, value))
+            else:
+                names.append(name)
+                values.append(value)
+        return tuple(names), values, _Static(tuple(rest))
     return (), [], _Static(tree)
 
 
