@@ -263,7 +263,7 @@ def _unary(primitive: Elementwise) -> Function:
     return apply
 
 
-def _binary(primitive: Elementwise) -> Function:
+def _binary(primitive: Elementwise | Multilinear) -> Function:
     kernels = primitive.kernels
     both, left, right = primitive.saves((0, 1)), primitive.saves((0,)), primitive.saves((1,))
 
@@ -396,28 +396,39 @@ class Multilinear(Primitive):
         self.broadcasts = broadcasts
         self.allocates = allocates
 
+    def saves(self, active: Sequence[int], count: int = 2) -> tuple[bool, ...]:
+        """Which operands to keep when only the ``active`` ones vary: each is needed by the transposes of the others."""
+        return (*[active != (i,) for i in range(count)], False)
+
     def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
-        # an operand is needed by the transposes of the others only
-        active = [i for i, place in enumerate(places) if place is not None]
-        return tuple([None if active == [i] else array for i, array in enumerate(arrays)])
+        active = tuple([i for i, place in enumerate(places) if place is not None])
+        kept = self.saves(active, len(arrays))
+        return tuple([array if needed else None for array, needed in zip(arrays, kept, strict=False)])
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        operands = saved[: len(parents)]
         return [
-            None if parent is None else self.transpose(i, g, saved, node, **node.params) for i, parent in enumerate(parents)
+            None if parent is None else self.transpose(i, g, operands, node, **node.params) for i, parent in enumerate(parents)
         ]
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         terms = []
         for i, tangent in enumerate(tangents):
             if tangent is not None:
-                operands = list(saved)
+                operands = list(saved[: len(tangents)])
                 operands[i] = _align(tangent, node.parents[i], node) if self.broadcasts else tangent
                 terms.append(self.apply(*operands, **node.params))
         return functools.reduce(operator.add, terms)
 
 
 def multilinear(
-    name: str, forward: Forward, transpose: Function, broadcasts: bool = False, allocates: bool = False, doc: str = ""
+    name: str,
+    forward: Forward,
+    transpose: Function,
+    operands: int | None = None,
+    broadcasts: bool = False,
+    allocates: bool = False,
+    doc: str = "",
 ) -> Function:
     """Declare a multilinear primitive.
 
@@ -425,11 +436,12 @@ def multilinear(
         forward: a function of the array module, the operands and the parameters (by keyword).
         transpose: a function of the operand's position, the cotangent, the list of operands (the one at the position may be
             ``None``), the node, and the parameters. It may leave axes to sum over to the walk's unbroadcasting.
+        operands: how many there are; 2, without parameters, is the fast case; ``None`` for any number.
         broadcasts: whether the operands' first axes broadcast against each other.
         allocates: see `Primitive`; a transpose that may give a view does not.
     """
     primitive = Multilinear(name, forward, transpose, broadcasts, allocates)
-    return _publish(primitive, _nary(primitive), doc)
+    return _publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
 
 
 # ---- general

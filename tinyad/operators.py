@@ -209,7 +209,7 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any)
 def _install() -> None:
     for name, function in (OPERATORS | METHODS).items():
         setattr(Tensor, name, function)
-    Tensor.T = property(shaping.transpose)
+    Tensor.T = property(lambda x: shaping.matrix_transpose(x) if x.array.ndim == 2 else shaping.transpose(x))
     Tensor.mT = property(shaping.matrix_transpose)
     Tensor.reshape = _reshape_method
     Tensor.transpose = _transpose_method

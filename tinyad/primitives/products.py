@@ -29,7 +29,7 @@ def _matmul_transpose(i: int, g: Array, operands: Sequence[Any], node: Any) -> A
     return _matmul(matrix_transpose(x), g)
 
 
-_matmul: Function = multilinear("matmul", lambda xp, x, y: xp.matmul(x, y), _matmul_transpose, broadcasts=True, allocates=True)
+_matmul: Function = multilinear("matmul", "matmul", _matmul_transpose, operands=2, broadcasts=True, allocates=True)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -45,20 +45,27 @@ def matmul(x: Array, y: Array) -> Array:
     array([[1., 2.],
            [0., 0.]])
     """
-    x, y = _array(x), _array(y)
+    try:
+        if x.ndim > 1 and y.ndim > 1:
+            return _matmul(x, y)
+    except (AttributeError, ValueError):  # a list, or shapes that do not fit: only now find out which
+        x, y = _array(x), _array(y)
     left, right = shape_of(x), shape_of(y)
+    _check_matmul(left, right)
+    product = _matmul(expand_dims(x, 0) if len(left) == 1 else x, expand_dims(y, -1) if len(right) == 1 else y)
+    return squeeze(product, tuple([axis for axis, shape in ((-2, left), (-1, right)) if len(shape) == 1]))
+
+
+def _check_matmul(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     if not left or not right:
         raise ValueError(f"matmul: shapes {left} and {right}; a number is no matrix. Use * to multiply by a number")
     if left[-1] != right[-2 if len(right) > 1 else 0]:
-        raise ValueError(f"matmul: shapes {left} and {right} do not fit; the last axis of the first and the "
-                         f"{'second last' if len(right) > 1 else 'only'} of the second must have the same length")  # fmt: skip
+        raise ValueError(
+            f"matmul: shapes {left} and {right} do not fit; the last axis of the first and the "
+            f"{'second last' if len(right) > 1 else 'only'} of the second must have the same length"
+        )
     if any(1 not in (n, m) and n != m for n, m in zip(left[-3::-1], right[-3::-1], strict=False)):
         raise ValueError(f"matmul: shapes {left} and {right} do not fit; the axes before the last two must be equal or 1")
-    if len(left) > 1 and len(right) > 1:
-        return _matmul(x, y)
-    product = _matmul(expand_dims(x, 0) if len(left) == 1 else x, expand_dims(y, -1) if len(right) == 1 else y)
-    gone = [axis for axis, operand in ((-2, left), (-1, right)) if len(operand) == 1]
-    return squeeze(product, tuple(gone))
 
 
 def vecdot(x: Array, y: Array, axis: int = -1) -> Array:
