@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinyad as ad
-from tinyad.primitives.elementwise import absorb
+from tinyad.primitives.elementwise import absorb, one_minus_square
 
 Array = np.ndarray[Any, Any]
 Draw = Callable[[Any], Any]
@@ -364,6 +364,7 @@ TABLE: list[Row] = [
     simple("sinh", anywhere),
     simple("cosh", anywhere),
     simple("tanh", anywhere),
+    of("one_minus_square", elementwise(anywhere), function=one_minus_square, reference=lambda x: 1.0 - x * x),
     simple("asinh", anywhere, reference=np.arcsinh),
     simple("acosh", above_one, reference=np.arccosh),
     simple("atanh", inside_unit, reference=np.arctanh),
