@@ -113,7 +113,7 @@ MUTANTS = [
     # the walks
     Mutant("no unbroadcast", "add", lambda patch: patch.setattr(reverse, "unbroadcast", lambda g, shape, lead=0: g)),
     Mutant("unbroadcast by a mean", "add", lambda patch: patch.setattr(reverse, "unbroadcast", lambda g, shape, lead=0: _right_unbroadcast(g, shape, lead) * 0.5)),
-    Mutant("cotangents overwrite", "tanh", lambda patch: patch.setattr(reverse._Cotangents, "add", lambda self, node, g, fresh: self.__setitem__(node, g.add_to(None) if type(g) is Deferred else g))),
+    Mutant("cotangents overwrite", "sigmoid", lambda patch: patch.setattr(reverse._Cotangents, "add", lambda self, node, g, fresh: self.__setitem__(node, g.add_to(None) if type(g) is Deferred else g))),
     Mutant("dtype not restored", "add", lambda patch: patch.setattr(reverse, "astype", lambda g, dtype: g)),
 ]  # fmt: skip
 
