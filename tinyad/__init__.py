@@ -70,6 +70,7 @@ from .primitives.elementwise import (
     trunc,
     where,
 )
+from .primitives.elementwise import abs as absolute
 from .primitives.elementwise import acos as arccos
 from .primitives.elementwise import acosh as arccosh
 from .primitives.elementwise import asin as arcsin
@@ -108,6 +109,7 @@ __all__ = [
     "Report",
     "Tensor",
     "abs",
+    "absolute",
     "acos",
     "acosh",
     "add",

@@ -112,7 +112,7 @@ def demo(
     def accuracy(net: ResNet, x: Any, y: Any) -> Any:
         return models.accuracy(net(x), y)
 
-    say("Is the gradient of this loss right? Halve the step and see how fast the remainders fall.")
+    say("Is the gradient of this loss right? Shrink the step by 4 and see how fast the remainders fall.")
     table = taylor_table(lambda net: loss(net, train.x, train.y), net)
     say(f"{table}\n")
     if not table.passed:
