@@ -7,7 +7,6 @@ and Tensors, too, when the function uses a variable of a surrounding derivative,
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,19 +56,21 @@ class _Record:
 
     def _open(self, argument: Any, position: int) -> Any:
         values, structure = tree.flatten(argument)
-        opened = []
-        for k, value in enumerate(values):
-            self.given_tensors = self.given_tensors or type(value) is Tensor
-            opened.append(_fresh(value, self.paused, functools.partial(self._place, argument, position, k)))
-        if not opened:
+        if not values:
             raise TypeError(f"{self.name}: argument {position} is {argument!r}, which holds no array to differentiate by")
+        opened = [_fresh(value, self.paused) for value in values]
+        for k, tensor in enumerate(opened):
+            if tensor.dtype.kind not in "fc":
+                raise TypeError(
+                    f"{self.name}: argument {position}{tree.paths(argument)[k]} has dtype {tensor.dtype}; only floating-point "
+                    f"numbers can be differentiated by. Convert it, for instance with .astype(float), write numbers with a "
+                    f"decimal point, or choose other argnums"
+                )
+        self.given_tensors = self.given_tensors or any(type(value) is Tensor for value in values)
         self.structures.append(structure)
         self.leaves += [tensor.node for tensor in opened]  # type: ignore[misc]
         self.values += [tensor.array for tensor in opened]
         return tree.unflatten(structure, opened)
-
-    def _place(self, argument: Any, position: int, k: int) -> str:
-        return f"{self.name}: argument {position}{tree.paths(argument)[k]}"
 
     def per_argument(self, leaves: Sequence[Any]) -> list[Any]:
         """Leaves of all differentiated arguments, put back into the arguments' structures."""
@@ -138,18 +139,12 @@ class _Tied(Primitive):
 _tied = _Tied()
 
 
-def _fresh(value: Any, paused: bool, where: Callable[[], str]) -> Tensor:
+def _fresh(value: Any, paused: bool) -> Tensor:
     """A fresh leaf for a value: an identity on the tape if the value has a place there already."""
     if type(value) is Tensor and value.node is not None and not paused:
         return Tensor(value.array, Node(PRIMITIVES["positive"], (value.node,), (None, None), {}, value.array))
     array = unwrap(value)
-    array = array if hasattr(array, "dtype") else np.asarray(array)
-    if array.dtype.kind not in "fc":
-        raise TypeError(
-            f"{where()} has dtype {array.dtype}; only floating-point numbers can be differentiated by. "
-            f"Convert it, for instance with .astype(float), write numbers with a decimal point, or choose other argnums"
-        )
-    return variable(array)
+    return variable(array if hasattr(array, "dtype") else np.asarray(array))
 
 
 def _check_callable(name: str, f: Any) -> None:

@@ -22,7 +22,7 @@ from .tensor import Tensor, unwrap
 
 __all__ = ["Structure", "flatten", "leaves", "map", "paths", "ravel", "same_structure", "unflatten"]
 
-_NUMBERS = (bool, int, float, complex)
+_LEAVES = (Tensor, bool, int, float, complex)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ _LEAF = Structure(None)
 
 def is_leaf(value: Any) -> bool:
     """Whether ``value`` is a leaf by itself."""
-    return isinstance(value, (Tensor, *_NUMBERS)) or is_array(value)
+    return is_array(value) or isinstance(value, _LEAVES)
 
 
 def _holds_array(value: Any) -> bool:
@@ -161,6 +161,8 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     if kind is _Fixed:
         return structure.static.value if structure.static else None
     children = [_unflatten(child, leaves) for child in structure.children]
+    if kind is list or kind is tuple:
+        return kind(children)
     if issubclass(kind, dict):
         mapping = kind.__new__(kind)  # a defaultdict's constructor, for one, takes something else
         mapping.update(zip(structure.keys, children, strict=True))

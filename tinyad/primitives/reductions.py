@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, module_of
 from ..kinds import Function, general, linear
+from ..tensor import Tensor
 from .elementwise import abs as absolute
 from .elementwise import equal, exp, sqrt, square, where
 from .shaping import Axes, _array, astype, expand_dims, flip, negative_axes, negative_axis, ravel, reshape, shape_of
@@ -76,6 +77,10 @@ def unbroadcast(g: Array, shape: tuple[int, ...], lead: int = 0) -> Array:
     """
     full = g.shape[lead:]
     extra = len(full) - len(shape)
+    if type(g) is not Tensor and g.ndim == 2 and full[1:] == shape and full[0] >= 64 and g.dtype.char in "fd":
+        # a bias under many examples: a product with ones takes a half to a third of the time of add.reduce (measured)
+        xp = module_of(g)
+        return xp.matmul(xp.ones(full[0], g.dtype), g)
     axes = [i - len(full) for i, n in enumerate(full) if i < extra or (shape[i - extra] == 1 and n != 1)]
     if axes:
         g = _sum(g, axis=tuple(axes), keepdims=True)
