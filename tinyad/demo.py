@@ -184,38 +184,15 @@ def _page(
     )
     page.code(repr(net))
 
-    page.section("Is the gradient right?")
-    page.text(
-        "From the starting weights, take a step h in a random direction and compare the loss with its Taylor polynomials. "
-        "Without a derivative the error E0 falls like h; with the gradient E1 falls like h squared; with the Hessian too, E2 "
-        "falls like h cubed, until rounding stops it. A wrong derivative would lose one order. Measured here, in float64:"
-    )
-    page.figures(Picture(_taylor_plot(table), "Errors against the step, on logarithmic axes; dashed: the slopes 1, 2 and 3."))
-    page.code(str(table))
+    _show_check(page, table)
 
     page.section("Training")
     if fit.history:
         page.figures(*_curves(fit, best, recipe.smoothing, train.classes))
     page.text(f"Training ended: {fit.reason}. The model of the epoch with the lowest validation loss was kept.")
 
-    page.section("What it gets wrong")
-    page.figures(Picture(_confusion_plot(test, predicted), "Test images by true digit (rows) and prediction (columns)."))
-    shown = wrong[:24]
-    page.text(
-        f"The {len(wrong)} misread test images" + (f", the first {len(shown)} of them:" if len(shown) < len(wrong) else ":")
-        if len(wrong)
-        else "Not one test image was misread."
-    )
-    page.figures(*(_mistake(test, i, predicted[i]) for i in shown), width=100)
-
-    page.section("How the features move through the layers")
-    page.text(
-        f"Each dot is a test image, coloured by its digit; its state has {recipe.width} numbers, of which the two principal "
-        "components of all layers' states together are drawn, always in the same frame. Time runs from the opening layer (t = 0) "
-        "to the classifier. The separation is the variance between the classes' means divided by the variance within the classes, "
-        "over all of the state's numbers; the larger it is, the easier the classifier has it."
-    )
-    page.figures(*_feature_plots(net, test), width=270)
+    _show_mistakes(page, test, predicted)
+    _show_movement(page, net, test)
 
     page.section("Figures")
     page.table(_numbers(fit, best, right, seconds, train, models.parameters(net)), header=("what", "value"))
@@ -228,6 +205,42 @@ def _page(
         "machine; another processor rounds differently and may end an image or two away."
     )
     return page
+
+
+def _show_check(page: Page, table: Any) -> None:
+    page.section("Is the gradient right?")
+    page.text(
+        "From the starting weights, take a step h in a random direction and compare the loss with its Taylor polynomials. "
+        "Without a derivative the error E0 falls like h; with the gradient E1 falls like h squared; with the Hessian too, E2 "
+        "falls like h cubed, until rounding stops it. A wrong derivative would lose one order. Measured here, in float64:"
+    )
+    page.figures(Picture(_taylor_plot(table), "Errors against the step, on logarithmic axes; dashed: the slopes 1, 2 and 3."))
+    page.code(str(table))
+
+
+def _show_mistakes(page: Page, test: Dataset, predicted: Any) -> None:
+    wrong = np.flatnonzero(predicted != test.y)
+    page.section("What it gets wrong")
+    page.figures(Picture(_confusion_plot(test, predicted), "Test images by true digit (rows) and prediction (columns)."))
+    shown = wrong[:24]
+    page.text(
+        f"The {len(wrong)} misread test images" + (f", the first {len(shown)} of them:" if len(shown) < len(wrong) else ":")
+        if len(wrong)
+        else "Not one test image was misread."
+    )
+    page.figures(*(_mistake(test, i, predicted[i]) for i in shown), width=100)
+
+
+def _show_movement(page: Page, net: ResNet, test: Dataset) -> None:
+    width = net.classifier.weight.shape[0]
+    page.section("How the features move through the layers")
+    page.text(
+        f"Each dot is a test image, coloured by its digit; its state has {width} numbers, of which the two principal "
+        "components of all layers' states together are drawn, always in the same frame. Time runs from the opening layer (t = 0) "
+        "to the classifier. The separation is the variance between the classes' means divided by the variance within the classes, "
+        "over all of the state's numbers; the larger it is, the easier the classifier has it."
+    )
+    page.figures(*_feature_plots(net, test), width=270)
 
 
 def _numbers(fit: FitResult, best: Any, right: float, seconds: float, train: Dataset, parameters: int) -> list[tuple[str, str]]:
