@@ -7,12 +7,12 @@ and bound the first time a type is seen, so that no rule contains an ``if`` abou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "Kernels", "asnumpy", "is_array", "module_of", "module_of_type", "register"]
+__all__ = ["Array", "Kernels", "asnumpy", "common_module", "is_array", "module_of", "module_of_type", "register"]
 
 Array = Any
 """An array of some array module (``numpy.ndarray``, ``cupy.ndarray``), one of its scalars, or a Tensor."""
@@ -48,6 +48,11 @@ def module_of_type(array_type: type) -> Any:
 def module_of(array: Array) -> Any:
     """The array module of an array; NumPy for Python numbers and lists."""
     return module_of_type(type(array)) or np
+
+
+def common_module(values: Iterable[object]) -> Any:
+    """The array module of the first array among the values; NumPy if there is none, so that numbers go where the arrays are."""
+    return next((module for value in values if (module := module_of_type(type(value)))), np)
 
 
 def is_array(value: object) -> bool:

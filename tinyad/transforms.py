@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import tree
-from .backend import Array, module_of
+from .backend import Array, common_module, module_of
 from .forward import forward
 from .kinds import PRIMITIVES, Primitive
 from .reverse import collect, depending, reverse
@@ -50,15 +48,16 @@ class _Record:
         _check_callable(name, f)
         fresh = list(args)
         for position in argnums:
-            fresh[position] = self._open(args[position], position)
+            fresh[position] = self._open(args, position)
         with recording():
             self.out = f(*fresh, **kwargs)
 
-    def _open(self, argument: Any, position: int) -> Any:
+    def _open(self, args: Sequence[Any], position: int) -> Any:
+        argument = args[position]
         values, structure = tree.flatten(argument)
         if not values:
             raise TypeError(f"{self.name}: argument {position} is {argument!r}, which holds no array to differentiate by")
-        opened = [_fresh(value, self.paused) for value in values]
+        opened = [_fresh(value if hasattr(value, "dtype") else _beside(value, args), self.paused) for value in values]
         for k, tensor in enumerate(opened):
             if tensor.dtype.kind not in "fc":
                 raise TypeError(
@@ -139,12 +138,16 @@ class _Tied(Primitive):
 _tied = _Tied()
 
 
+def _beside(number: float, args: Sequence[Any]) -> Array:
+    """A Python number as an array of the module that the arguments' arrays belong to."""
+    return common_module(unwrap(leaf) for leaf in tree.leaves(args)).asarray(number)
+
+
 def _fresh(value: Any, paused: bool) -> Tensor:
     """A fresh leaf for a value: an identity on the tape if the value has a place there already."""
     if type(value) is Tensor and value.node is not None and not paused:
         return Tensor(value.array, Node(PRIMITIVES["positive"], (value.node,), (None, None), {}, value.array))
-    array = unwrap(value)
-    return variable(array if hasattr(array, "dtype") else np.asarray(array))
+    return variable(unwrap(value))
 
 
 def _check_callable(name: str, f: Any) -> None:
@@ -470,7 +473,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = N
         found, structure = tree.flatten(record.out)
         if not any(_on_tape(y) for y in found):
             _output_node("jacobian", found[0] if found else None)
-        outputs = [y if type(y) is Tensor else Tensor(np.asarray(y)) for y in found]  # constants have rows of zeros
+        outputs = [y if type(y) is Tensor else Tensor(module_of(y).asarray(y)) for y in found]  # constants: rows of zeros
         rows = sum(y.size for y in outputs)
         columns = sum(value.size for value in record.values)
         by_rows = mode == "reverse" or (mode is None and rows <= columns)

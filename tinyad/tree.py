@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, is_array, module_of
+from .backend import Array, common_module, is_array
 from .tensor import Tensor, unwrap
 
 __all__ = ["Structure", "flatten", "leaves", "map", "paths", "ravel", "same_structure", "unflatten"]
@@ -246,7 +246,7 @@ def ravel(tree: Any) -> tuple[Array, Callable[[Array], Any]]:
     (2, 2)
     """
     found, structure = flatten(tree)
-    module = module_of(unwrap(found[0])) if found else module_of(0.0)
+    module = common_module(unwrap(leaf) for leaf in found)
     arrays = [leaf if isinstance(leaf, Tensor) else module.asarray(leaf) for leaf in found]
     # NumPy's own function also joins Tensors, by its protocol, and keeps their derivative
     join = np.concatenate if any(isinstance(array, Tensor) for array in arrays) else module.concatenate
