@@ -157,7 +157,8 @@ def checkpoint(f: Function) -> Function:
         start = variable(_Several()).node
         assert start is not None
         with recording():
-            outputs, out_structure = run([unwrap(x) for x in inputs])
+            # constant Tensors, not arrays: `z += 1` inside f must not change the caller's array
+            outputs, out_structure = run([Tensor(x.array) if isinstance(x, Tensor) else x for x in inputs])
         older = _older(outputs, start.id)
 
         def again(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -19,6 +19,7 @@ Two conventions make the rules short:
   kind is given) are the operands, ``out`` the result. ``elementwise("exp", "out")`` keeps the result and not the input.
 * **Primitives act on the trailing axes** of their operands: axes are counted from the end and shapes are those of one example,
   so every function and every rule maps over extra leading axes by itself. The Jacobian is one reverse walk with such an axis.
+  (A node recorded inside such a walk has the leading axis in its own shape: rules take the trailing part of it.)
 
 Rules are written with tinyad's own functions: fed plain arrays they run NumPy, fed Tensors they are recorded again.
 """
@@ -164,11 +165,11 @@ class Elementwise(Primitive):
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         terms = [
-            product(_align(tangent, parent, node), saved)
-            for tangent, parent, product in zip(tangents, node.parents, self.products, strict=True)
-            if tangent is not None
+            term
+            for i, (tangent, product) in enumerate(zip(tangents, self.products, strict=True))
+            if tangent is not None and (term := product(_align(tangent, node, i, _missing(i, node)), saved)) is not None
         ]
-        return functools.reduce(operator.add, terms)
+        return functools.reduce(operator.add, terms) if terms else None
 
 
 def _needs(partial: Any, operands: Sequence[str]) -> tuple[int, ...]:
@@ -205,15 +206,28 @@ def _multiply_reusing(v: Any, partial: Any) -> Any:
 
     A partial given as a function must therefore return a new array, not one of its arguments; those are given by name.
     """
-    if type(partial) is not np.ndarray or partial.size < 4096 or partial.shape != v.shape or partial.dtype != v.dtype:
+    if (
+        type(v) is not np.ndarray
+        or type(partial) is not np.ndarray
+        or partial.size < 4096
+        or partial.shape != v.shape
+        or partial.dtype != v.dtype
+    ):
         return v * partial
     return np.multiply(v, partial, out=partial)
 
 
-def _align(tangent: Any, parent: Node | None, node: Node) -> Any:
-    """Put axes of length 1 between a tangent's extra leading axes and its own, so that it broadcasts like its operand."""
+def _missing(i: int, node: Node) -> int:
+    """How many axes fewer operand ``i`` has than the result, where both broadcast."""
+    parent = node.parents[i]
     assert parent is not None
-    missing = len(node.shape) - len(parent.shape)
+    return len(node.shape) - len(parent.shape)
+
+
+def _align(tangent: Any, node: Node, i: int, missing: int) -> Any:
+    """Put ``missing`` axes of length 1 between a tangent's leading axes and its own: it then broadcasts as its operand does."""
+    parent = node.parents[i]
+    assert parent is not None
     lead = tangent.ndim - len(parent.shape)
     if lead == 0 or missing <= 0:
         return tangent
@@ -390,15 +404,15 @@ def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = 
 class Multilinear(Primitive):
     """A function linear in each operand alone: a product of some form."""
 
-    def __init__(self, name: str, forward: Forward, transpose: Function, broadcasts: bool, allocates: bool) -> None:
+    def __init__(self, name: str, forward: Forward, transpose: Function, missing: Function, allocates: bool) -> None:
         super().__init__(name, forward)
         self.transpose = transpose
-        self.broadcasts = broadcasts
+        self.missing = missing
         self.allocates = allocates
 
     def saves(self, active: Sequence[int], count: int = 2) -> tuple[bool, ...]:
         """Which operands to keep when only the ``active`` ones vary: each is needed by the transposes of the others."""
-        return (*[active != (i,) for i in range(count)], False)
+        return (*[set(active) != {i} for i in range(count)], False)
 
     def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
         active = tuple([i for i, place in enumerate(places) if place is not None])
@@ -416,7 +430,7 @@ class Multilinear(Primitive):
         for i, tangent in enumerate(tangents):
             if tangent is not None:
                 operands = list(saved[: len(tangents)])
-                operands[i] = _align(tangent, node.parents[i], node) if self.broadcasts else tangent
+                operands[i] = _align(tangent, node, i, self.missing(i, node))
                 terms.append(self.apply(*operands, **node.params))
         return functools.reduce(operator.add, terms)
 
@@ -426,7 +440,7 @@ def multilinear(
     forward: Forward,
     transpose: Function,
     operands: int | None = None,
-    broadcasts: bool = False,
+    missing: Function = _missing,
     allocates: bool = False,
     doc: str = "",
 ) -> Function:
@@ -437,10 +451,10 @@ def multilinear(
         transpose: a function of the operand's position, the cotangent, the list of operands (the one at the position may be
             ``None``), the node, and the parameters. It may leave axes to sum over to the walk's unbroadcasting.
         operands: how many there are; 2, without parameters, is the fast case; ``None`` for any number.
-        broadcasts: whether the operands' first axes broadcast against each other.
+        missing: how many axes fewer than the result an operand has, a function of its position and the node.
         allocates: see `Primitive`; a transpose that may give a view does not.
     """
-    primitive = Multilinear(name, forward, transpose, broadcasts, allocates)
+    primitive = Multilinear(name, forward, transpose, missing, allocates)
     return _publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
 
 
@@ -467,8 +481,7 @@ class General(Primitive):
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         aligned = [
-            None if tangent is None else _align(tangent, parent, node)
-            for tangent, parent in zip(tangents, node.parents, strict=True)
+            None if tangent is None else _align(tangent, node, i, _missing(i, node)) for i, tangent in enumerate(tangents)
         ]
         return self.jvp_rule(*aligned, *[saved[i] for i in self.jvp_needs], **node.params)
 

@@ -38,11 +38,11 @@ def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node]
     first = min([leaf.id for leaf in leaves], default=-1)
     ours = set(leaves)
     seen = set(leaves).union(outputs)
-    stack = [node for node in seen if node not in ours]
+    pending = [node for node in seen if node not in ours]
     nodes = []
     foreign = [parent for leaf in leaves for parent in leaf.parents if parent is not None]
-    while stack:
-        node = stack.pop()
+    while pending:
+        node = pending.pop()
         if node.id < first or type(node) is Variable:
             foreign.append(node)
         elif node.primitive is not None:  # else the leaf of a transform inside ours, which has had its walk
@@ -50,7 +50,7 @@ def collect(outputs: Sequence[Node], leaves: Sequence[Node]) -> tuple[list[Node]
             for parent in node.parents:
                 if parent is not None and parent not in seen:
                     seen.add(parent)
-                    stack.append(parent)
+                    pending.append(parent)
     nodes.sort(key=_by_id)
     return (depending(nodes, ours) if foreign else nodes), foreign
 
@@ -154,7 +154,9 @@ class _Cotangents(dict[Node, Any]):
     def add(self, node: Node, g: Any, fresh: bool) -> None:
         """Add ``g`` to a node's cotangent; ``fresh`` says that it was made for this and nobody else holds it."""
         held = self.get(node)
-        if type(g) is Deferred:
+        if type(g) is Deferred and type(held) is Tensor:  # a recorded sum: never in place
+            g, fresh = held + g.add_to(None), False
+        elif type(g) is Deferred:
             g, fresh = g.add_to(held if held is None or node in self.owned else module_of(held).array(held)), True
         else:
             if g.shape != node.shape or g.dtype is not node.dtype:

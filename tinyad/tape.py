@@ -9,6 +9,7 @@ from it, in the order of their ids.
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ def _record_with_line(primitive: Primitive, parents: Any, saved: Any, params: An
     return Tensor(out, node)
 
 
-_ENGINE = str(Path(__file__).resolve().parent)
+_ENGINE = str(Path(__file__).parent) + os.sep
 
 
 def _line_of_user() -> str:
@@ -133,7 +134,7 @@ def _line_of_user() -> str:
 
 def _is_engine(filename: str) -> bool:
     relative = filename.removeprefix(_ENGINE)
-    return relative != filename and not relative.startswith(("/models/", "/optim/"))
+    return relative != filename and not relative.startswith(("models" + os.sep, "optim" + os.sep))
 
 
 def no_grad() -> Any:

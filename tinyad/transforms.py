@@ -43,7 +43,6 @@ class _Record:
         self.structures: list[tree.Structure] = []
         self.values: list[Array] = []
         self.given_tensors = False
-        self.argnums = argnums
         self.paused = is_paused()
         _check_callable(name, f)
         fresh = list(args)
@@ -57,7 +56,10 @@ class _Record:
         values, structure = tree.flatten(argument)
         if not values:
             raise TypeError(f"{self.name}: argument {position} is {argument!r}, which holds no array to differentiate by")
-        opened = [_fresh(value if hasattr(value, "dtype") else _beside(value, args), self.paused) for value in values]
+        if any(not hasattr(value, "dtype") for value in values):  # Python numbers go where the arrays beside them are
+            module = common_module(unwrap(leaf) for leaf in tree.leaves(args))
+            values = [value if hasattr(value, "dtype") else module.asarray(value) for value in values]
+        opened = [_fresh(value, self.paused) for value in values]
         for k, tensor in enumerate(opened):
             if tensor.dtype.kind not in "fc":
                 raise TypeError(
@@ -136,11 +138,6 @@ class _Tied(Primitive):
 
 
 _tied = _Tied()
-
-
-def _beside(number: float, args: Sequence[Any]) -> Array:
-    """A Python number as an array of the module that the arguments' arrays belong to."""
-    return common_module(unwrap(leaf) for leaf in tree.leaves(args)).asarray(number)
 
 
 def _fresh(value: Any, paused: bool) -> Tensor:

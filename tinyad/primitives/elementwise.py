@@ -158,7 +158,7 @@ _clip = elementwise(
 
 def _share(mine: Array, other: Array) -> Array:
     """1 where mine is the larger, 0 where it is the smaller, 1/2 at a tie."""
-    return 0.5 * (1.0 + sign(mine - other))
+    return 0.5 * (1.0 + sign(where(equal(mine, other), 0.0, mine - other)))  # equal infinities have no difference
 
 
 def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
@@ -209,8 +209,8 @@ one_minus_square: Function = elementwise(
 sin: Function = elementwise("sin", lambda x: cos(x))
 cos: Function = elementwise("cos", lambda x: -sin(x))
 tan = elementwise("tan", lambda out: 1.0 + out * out)
-asin = elementwise("asin", lambda x: 1.0 / sqrt(1.0 - x * x), forward="arcsin", times=_absorb_times)
-acos = elementwise("acos", lambda x: -1.0 / sqrt(1.0 - x * x), forward="arccos", times=_absorb_times)
+asin = elementwise("asin", lambda x: 1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arcsin", times=_absorb_times)
+acos = elementwise("acos", lambda x: -1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arccos", times=_absorb_times)
 atan = elementwise("atan", lambda x: 1.0 / (1.0 + x * x), forward="arctan")
 atan2 = elementwise(
     "atan2", lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y), forward="arctan2", times=_absorb_times,
@@ -219,6 +219,6 @@ atan2 = elementwise(
 sinh: Function = elementwise("sinh", lambda x: cosh(x))
 cosh: Function = elementwise("cosh", lambda x: sinh(x))
 tanh = elementwise("tanh", lambda out: one_minus_square(out))
-asinh = elementwise("asinh", lambda x: 1.0 / sqrt(x * x + 1.0), forward="arcsinh")
-acosh = elementwise("acosh", lambda x: 1.0 / sqrt(x * x - 1.0), forward="arccosh", times=_absorb_times)
-atanh = elementwise("atanh", lambda x: 1.0 / (1.0 - x * x), forward="arctanh", times=_absorb_times)
+asinh = elementwise("asinh", lambda x: 1.0 / hypot(x, 1.0), forward="arcsinh")
+acosh = elementwise("acosh", lambda x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), forward="arccosh", times=_absorb_times)
+atanh = elementwise("atanh", lambda x: 1.0 / ((1.0 - x) * (1.0 + x)), forward="arctanh", times=_absorb_times)

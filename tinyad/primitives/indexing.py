@@ -11,6 +11,7 @@ from typing import Any
 from ..backend import Array, module_of
 from ..kinds import Deferred, Function, linear
 from ..tensor import Tensor, unwrap
+from .shaping import trailing
 
 __all__ = ["getitem", "take_slice"]
 
@@ -58,11 +59,12 @@ def _broadcast_axes(index: Index) -> int:
 
 
 def _transpose_of_getitem(g: Any, like: Any, *, rank: int, index: Index) -> Any:
-    picked = _rank_of_result(like.shape, index)
+    shape = trailing(like, rank)
+    picked = _rank_of_result(shape, index)
     if type(g) is Tensor:
-        return _scatter(g, rank=picked, index=index, shape=like.shape)
+        return _scatter(g, rank=picked, index=index, shape=shape)
     xp = module_of(g)
-    return Deferred(lambda total: _add_at(xp, g, rank=picked, index=index, shape=like.shape, total=total))
+    return Deferred(lambda total: _add_at(xp, g, rank=picked, index=index, shape=shape, total=total))
 
 
 def _rank_of_result(shape: tuple[int, ...], index: Index) -> int:

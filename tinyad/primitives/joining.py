@@ -10,7 +10,7 @@ from ..kinds import jointly_linear, linear
 from ..tensor import unwrap
 from .elementwise import where
 from .indexing import getitem, take_slice
-from .shaping import _array, negative_axis, shape_of
+from .shaping import _array, negative_axis, ravel, shape_of, trailing
 
 __all__ = ["concat", "pad", "stack"]
 
@@ -35,7 +35,7 @@ def concat(arrays: Sequence[Array], axis: int | None = 0) -> Array:
     """
     items = _items("concat", arrays)
     if axis is None:
-        items, axis = [x.reshape((-1,) if x.size else (0,)) for x in items], 0
+        items, axis = [ravel(x) for x in items], 0
     shapes = tuple([shape_of(x) for x in items])
     if not shapes[0]:
         raise ValueError("concat: array 0 is a number, with no axis to join along; use ad.stack")
@@ -94,7 +94,7 @@ _pad = linear(
     "pad",
     lambda xp, x, widths: _pad_forward(xp, x, widths=widths, value=0),
     lambda g, like, widths: getitem(
-        g, (..., *[slice(before, before + n) for (before, _), n in zip(widths, like.shape, strict=True)])
+        g, (..., *[slice(before, before + n) for (before, _), n in zip(widths, trailing(like, len(widths)), strict=True)])
     ),
 )
 

@@ -29,7 +29,7 @@ def _matmul_transpose(i: int, g: Array, operands: Sequence[Any], node: Any) -> A
     return _matmul(matrix_transpose(x), g)
 
 
-_matmul: Function = multilinear("matmul", "matmul", _matmul_transpose, operands=2, broadcasts=True, allocates=True)
+_matmul: Function = multilinear("matmul", "matmul", _matmul_transpose, operands=2, allocates=True)
 
 
 def matmul(x: Array, y: Array) -> Array:
@@ -153,7 +153,12 @@ def _einsum_transpose(i: int, g: Array, operands: Sequence[Any], node: Any, *, s
     return _einsum(g, *[x for x, _ in others], subscripts=letters)
 
 
-_einsum: Function = multilinear("einsum", _einsum_forward, _einsum_transpose)
+def _einsum_missing(i: int, node: Any) -> int:
+    *inputs, output = node.params["subscripts"]
+    return (len(node.shape) - len(output)) - (len(node.parents[i].shape) - len(inputs[i]))
+
+
+_einsum: Function = multilinear("einsum", _einsum_forward, _einsum_transpose, missing=_einsum_missing)
 
 
 def einsum(subscripts: str, *operands: Array) -> Array:

@@ -16,7 +16,7 @@ from ..kinds import Function, general, linear
 from ..tensor import Tensor
 from .elementwise import abs as absolute
 from .elementwise import equal, exp, sqrt, square, where
-from .shaping import Axes, _array, astype, expand_dims, flip, negative_axes, negative_axis, ravel, reshape, shape_of
+from .shaping import Axes, _array, astype, expand_dims, flip, negative_axes, negative_axis, ravel, reshape, shape_of, trailing
 
 __all__ = [
     "broadcast_to", "cumsum", "logsumexp", "max", "mean", "min", "norm", "std", "sum", "unbroadcast", "var",
@@ -45,7 +45,7 @@ def _broadcast_to(xp: Any, x: Array, *, rank: int, shape: tuple[int, ...]) -> Ar
 
 
 _broadcast: Function = linear(
-    "broadcast_to", _broadcast_to, lambda g, like, rank, shape: unbroadcast(g, like.shape, g.ndim - len(shape))
+    "broadcast_to", _broadcast_to, lambda g, like, rank, shape: unbroadcast(g, trailing(like, rank), g.ndim - len(shape))
 )
 
 
@@ -77,7 +77,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], lead: int = 0) -> Array:
     """
     full = g.shape[lead:]
     extra = len(full) - len(shape)
-    if type(g) is not Tensor and g.ndim == 2 and full[1:] == shape and full[0] >= 64 and g.dtype.char in "fd":
+    if not lead and type(g) is not Tensor and g.ndim == 2 and full[1:] == shape and full[0] >= 64 and g.dtype.char in "fd":
         # a bias under many examples: a product with ones takes a half to a third of the time of add.reduce (measured)
         xp = module_of(g)
         return xp.matmul(xp.ones(full[0], g.dtype), g)
@@ -200,7 +200,8 @@ def _root(x: Array) -> Array:
 
 
 def _logsumexp(xp: Any, x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    top = xp.max(x, axis=axis, keepdims=True) if x.size else xp.zeros_like(x, shape=[1] * x.ndim)
+    kept = tuple([1 if i - x.ndim in axis else n for i, n in enumerate(x.shape)])
+    top = xp.max(x, axis=axis, keepdims=True) if x.size else xp.zeros(kept, x.dtype)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # infinite elements would give inf - inf
     with np.errstate(divide="ignore"):  # the log of no weight at all is -inf, and meant
         total = xp.log(xp.add.reduce(xp.exp(x - top), axis=axis, keepdims=keepdims))

@@ -31,6 +31,7 @@ __all__ = [
     "shape_of",
     "squeeze",
     "swapaxes",
+    "trailing",
     "transpose",
 ]
 
@@ -39,7 +40,12 @@ Axes = int | Sequence[int] | None
 
 def shape_of(x: Array) -> tuple[int, ...]:
     """The shape of an array, Tensor or number."""
-    return getattr(x, "shape", ())
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
+def trailing(like: Any, rank: int) -> tuple[int, ...]:
+    """The last ``rank`` lengths of a node's shape: those of one example, without a recorded walk's leading axis."""
+    return like.shape[len(like.shape) - rank :]  # type: ignore[no-any-return]
 
 
 def negative_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
@@ -68,7 +74,7 @@ def _reshape(xp: Any, x: Array, *, rank: int, shape: tuple[int, ...]) -> Array:
 
 
 _reshape_primitive: Function = linear(
-    "reshape", _reshape, lambda g, like, rank, shape: _reshape_primitive(g, rank=len(shape), shape=like.shape)
+    "reshape", _reshape, lambda g, like, rank, shape: _reshape_primitive(g, rank=len(shape), shape=trailing(like, rank))
 )
 
 
@@ -132,7 +138,7 @@ def permute_dims(x: Array, axes: Sequence[int]) -> Array:
     ndim = len(shape_of(x))
     if sorted(axis + ndim if axis < 0 else axis for axis in axes) != list(range(ndim)):
         raise ValueError(f"permute_dims: axes={tuple(axes)} is not a permutation of the {ndim} axes of x")
-    return _permute(x, axes=tuple([axis - ndim if axis >= 0 else axis for axis in axes]))
+    return _permute(_array(x), axes=tuple([axis - ndim if axis >= 0 else axis for axis in axes]))
 
 
 matrix_transpose: Function = linear(
@@ -147,7 +153,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
     """The axes in reverse order, or in the order ``axes``; ``x.T``."""
     ndim = len(shape_of(x))
     if axes is None and ndim == 2:
-        return matrix_transpose(x)
+        return matrix_transpose(_array(x))
     return permute_dims(x, tuple(range(ndim))[::-1] if axes is None else axes)
 
 
@@ -207,7 +213,7 @@ _flip: Function = linear("flip", lambda xp, x, axes: xp.flip(x, axes), lambda g,
 
 def flip(x: Array, axis: Axes = None) -> Array:
     """Reverse the order of the elements along the axes (all of them by default)."""
-    return _flip(x, axes=negative_axes("flip", axis, len(shape_of(x))))
+    return _flip(_array(x), axes=negative_axes("flip", axis, len(shape_of(x))))
 
 
 _roll: Function = linear(
@@ -226,7 +232,7 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
     if len(shifts) != len(axes):
         raise ValueError(f"roll: got {len(shifts)} shifts for {len(axes)} axes; give one for each, or one number for all")
     ndim = len(shape_of(x))
-    return _roll(x, shift=shifts, axes=tuple([negative_axis("roll", a, ndim) for a in axes]))
+    return _roll(_array(x), shift=shifts, axes=tuple([negative_axis("roll", a, ndim) for a in axes]))
 
 
 # ---- dtype
