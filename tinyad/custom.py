@@ -50,6 +50,9 @@ class _Call(Primitive):
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         return self.pull(g, saved)  # type: ignore[no-any-return]
 
+    def guarded_vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        return self.pull(g, saved, guarded=True)  # type: ignore[no-any-return]
+
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         return self.push(tangents, saved)
 
@@ -113,11 +116,13 @@ def _zeros_for_none(values: Sequence[Any], like: Sequence[Any]) -> list[Any]:
     return [module_of(unwrap(y)).zeros_like(unwrap(y)) if v is None else v for v, y in zip(values, like, strict=True)]
 
 
-def _pull(outputs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[Any], recorded: bool) -> list[Any]:
+def _pull(
+    outputs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[Any], recorded: bool, guarded: bool = False
+) -> list[Any]:
     """A reverse walk from the outputs that are on the tape and have a cotangent, to leaves that may be constants."""
     pairs = [(y.node, g) for y, g in zip(outputs, cotangents, strict=True) if g is not None and _on_tape(y)]
     nodes = [leaf if isinstance(leaf, Node) else leaf.node for leaf in leaves if isinstance(leaf, Node) or _on_tape(leaf)]
-    found = iter(reverse([node for node, _ in pairs], [g for _, g in pairs], nodes, recorded=recorded)[0])
+    found = iter(reverse([node for node, _ in pairs], [g for _, g in pairs], nodes, recorded=recorded, guarded=guarded)[0])
     return [next(found) if isinstance(leaf, Node) or _on_tape(leaf) else None for leaf in leaves]
 
 
@@ -166,9 +171,9 @@ def checkpoint(f: Function) -> Function:
                 leaves = [_leaf(x) for x in values[: len(inputs)]]
                 return leaves, run(leaves)[0]
 
-        def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+        def pull(g: Sequence[Any], values: Sequence[Any], guarded: bool = False) -> list[Any]:
             leaves, results = again(values)
-            return _pull(results, g, [*leaves, *older], _is_recorded([*g, *values]))
+            return _pull(results, g, [*leaves, *older], _is_recorded([*g, *values]), guarded)
 
         def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             leaves, results = again(values)
@@ -289,7 +294,7 @@ class custom_vjp(_Custom):
             seeds = tree.unflatten(out_structure, _zeros_for_none(g, outputs))
             return self._per_input(backward_rule(kept, seeds), structure, inputs)
 
-        def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+        def pull(g: Sequence[Any], values: Sequence[Any], guarded: bool = False) -> list[Any]:
             recorded = _is_recorded([*g, *values])
             found = cotangents(g, run(values)[1] if recorded else residuals)
             return found if recorded else [unwrap(c) for c in found]
@@ -364,10 +369,10 @@ class custom_jvp(_Custom):
             found = tangent(values, _zeros_for_none(tangents, values))
             return found if _is_recorded([*tangents, *values]) else [unwrap(t) for t in found]
 
-        def pull(g: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+        def pull(g: Sequence[Any], values: Sequence[Any], guarded: bool = False) -> list[Any]:
             with recording():
                 directions = [_leaf(module_of(unwrap(x)).zeros_like(unwrap(x))) for x in values]
                 results = tangent(values, directions)
-            return _pull(results, g, directions, _is_recorded([*g, *values]))
+            return _pull(results, g, directions, _is_recorded([*g, *values]), guarded)
 
         return tree.unflatten(out_structure, _call(_Call(self._name(), pull, push), inputs, (), outputs))

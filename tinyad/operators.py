@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import creation
+from .backend import is_array
 from .primitives import elementwise as e
 from .primitives import indexing, joining, linalg, products, reductions, shaping
 from .tensor import Tensor, unwrap
@@ -23,6 +24,16 @@ Function = Callable[..., Any]
 
 def _swapped(function: Function) -> Function:
     return lambda x, y: function(y, x)
+
+
+def _comparison(function: Function) -> Function:
+    """``x == y`` has an answer for every ``y``: leave what is no operand, such as ``None``, to Python, which says False."""
+
+    def compare(x: Any, y: Any) -> Any:
+        known = isinstance(y, (Tensor, bool, int, float, complex, list, tuple)) or is_array(y)
+        return function(x, y) if known else NotImplemented
+
+    return compare
 
 
 OPERATORS: dict[str, Function] = {
@@ -41,8 +52,8 @@ OPERATORS: dict[str, Function] = {
     "__rpow__": _swapped(e.power),
     "__matmul__": products.matmul,
     "__rmatmul__": _swapped(products.matmul),
-    "__eq__": e.equal,
-    "__ne__": e.not_equal,
+    "__eq__": _comparison(e.equal),
+    "__ne__": _comparison(e.not_equal),
     "__lt__": e.less,
     "__le__": e.less_equal,
     "__gt__": e.greater,

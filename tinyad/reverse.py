@@ -72,6 +72,7 @@ def reverse(
     leaves: Sequence[Node],
     lead: int = 0,
     recorded: bool | None = None,
+    guarded: bool = False,
 ) -> tuple[list[Any], list[Node]]:
     """The cotangents of the leaves, given those of the outputs.
 
@@ -80,6 +81,7 @@ def reverse(
         cotangents: one per output, of its shape, with ``lead`` extra leading axes: one walk then serves many cotangents.
         leaves: the nodes to stop at.
         recorded: whether to run the rules on Tensors; by default if the result can be differentiated again.
+        guarded: whether a cotangent of zero may come from the inactive branch of a `where`, which the walk else finds out.
 
     Returns:
         One cotangent per leaf, ``None`` where no output depends on it: Tensors if the walk was recorded, else plain arrays that
@@ -93,7 +95,6 @@ def reverse(
         table.add(node, g if recorded else unwrap(g), False)
     wanted = {*nodes, *leaves} if foreign else None
     plain = not (recorded or foreign or lead or seeks_anomalies())
-    guarded = False
     with np.errstate(all="ignore"):  # infinite partials are the rules' business, not the user's
         while nodes:
             node = nodes.pop()
@@ -123,20 +124,21 @@ def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[No
         parents = tuple([parent if parent in wanted else None for parent in parents])
     saved = lifted(node) if recorded else node.saved
     contributions: Sequence[Any]
+    rule = primitive.guarded_vjp if guarded else primitive.vjp
     if lead and not primitive.maps_leading_axes:
-        contributions = _one_by_one(primitive, g, node, saved, parents)
+        contributions = _one_by_one(rule, g, node, saved, parents)
     else:
-        contributions = (primitive.guarded_vjp if guarded else primitive.vjp)(g, node, saved, parents)
+        contributions = rule(g, node, saved, parents)
     if seeks_anomalies():
         _check_finite(g, node, contributions)
     return [None if parent is None else c for parent, c in zip(parents, contributions, strict=True)]
 
 
-def _one_by_one(primitive: Any, g: Any, node: Node, saved: Any, parents: Sequence[Node | None]) -> list[Any]:
+def _one_by_one(rule: Any, g: Any, node: Node, saved: Any, parents: Sequence[Node | None]) -> list[Any]:
     """Contributions from a rule that takes one cotangent at a time."""
     count = next(len(part) for part in g if part is not None) if type(g) is list else len(g)
     each = [[None if part is None else part[i] for part in g] if type(g) is list else g[i] for i in range(count)]
-    rows = [primitive.vjp(row, node, saved, parents) for row in each]
+    rows = [rule(row, node, saved, parents) for row in each]
     return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
 
 
@@ -198,16 +200,14 @@ def _check_finite(g: Any, node: Node, contributions: Sequence[Any]) -> None:
     if any(not _finite(part) for part in (g if type(g) is list else [g]) if part is not None):
         return
     for i, (parent, c) in enumerate(zip(node.parents, contributions, strict=True)):
-        if parent is None or c is None:
+        if parent is None or c is None or type(c) is Deferred or _finite(c):
             continue
-        if type(c) is not Deferred and not _finite(c):
-            line = getattr(node, "line", "a line that was not recorded, because it ran before `with ad.detect_anomaly()`")
-            raise FloatingPointError(
-                f"the derivative of `{node.primitive.name if node.primitive else 'input'}` turned a finite cotangent into "
-                f"inf or nan, for operand {i} of shape {parent.shape}, result of shape {node.shape}.\n  recorded at {line}"
-            )
+        line = getattr(node, "line", "a line that was not recorded, because it ran before `with ad.detect_anomaly()`")
+        raise FloatingPointError(
+            f"the derivative of `{getattr(node.primitive, 'name', '')}` turned a finite cotangent into inf or nan, for operand "
+            f"{i} of shape {parent.shape}, result of shape {node.shape}.\n  recorded at {line}"
+        )
 
 
 def _finite(values: Any) -> bool:
-    values = unwrap(values)
-    return bool(module_of(values).isfinite(values).all())
+    return bool(module_of(unwrap(values)).isfinite(unwrap(values)).all())

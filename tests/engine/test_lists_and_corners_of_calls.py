@@ -41,3 +41,18 @@ def test_equal_infinities_share_the_derivative() -> None:
 
 def test_empty_logsumexp() -> None:
     assert ad.logsumexp(np.zeros((0, 3)), axis=1).shape == (0,)
+
+
+def test_the_inactive_branch_of_a_checkpoint_keeps_its_nan() -> None:
+    f = ad.checkpoint(lambda z: ad.exp(z * z))
+    x = np.array([30.0, 1.0])
+    with np.errstate(over="ignore"):
+        gradient = ad.grad(lambda z: ad.sum(ad.where(z < 10, f(z), 0.0)))(x)
+    np.testing.assert_allclose(gradient, [0.0, 2 * np.e])
+
+
+def test_a_tensor_is_not_none() -> None:
+    x = ad.tensor([1.0, 2.0])
+    assert not (x == None)  # noqa: E711 (the comparison is the test)
+    assert x != None  # noqa: E711
+    assert x not in [None]
