@@ -53,6 +53,6 @@ def test_the_inactive_branch_of_a_checkpoint_keeps_its_nan() -> None:
 
 def test_a_tensor_is_not_none() -> None:
     x = ad.tensor([1.0, 2.0])
-    assert not (x == None)  # noqa: E711 (the comparison is the test)
+    assert (x == None) is False  # noqa: E711 (the comparison is the test)
     assert x != None  # noqa: E711
     assert x not in [None]
