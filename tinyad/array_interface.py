@@ -40,8 +40,11 @@ class ArrayInterface:
     __gt__: _Function
     __ge__: _Function
     __and__: _Function
+    __rand__: _Function
     __or__: _Function
+    __ror__: _Function
     __xor__: _Function
+    __rxor__: _Function
     __invert__: _Function
     __getitem__: _Function
     sum: _Function

@@ -68,7 +68,7 @@ class _Pick(Primitive):
 
         def add_to(total: Any) -> list[Any]:
             several: list[Any] = [None] * count if total is None else total
-            several[index] = g if several[index] is None else several[index] + g
+            several[index] = g  # an output has one pick, which is visited once
             return several
 
         return (Deferred(add_to),)

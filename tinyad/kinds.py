@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, Kernels, module_of
-from .tape import Node, record
+from .tape import NO_PARAMS, Node, record
 from .tensor import Tensor, unwrap
 
 __all__ = ["PRIMITIVES", "Deferred", "Primitive", "elementwise", "general", "linear", "multilinear", "nondifferentiable"]
@@ -46,7 +46,6 @@ PRIMITIVES: dict[str, Primitive] = {}
 
 Forward = str | Callable[..., Any]
 Function = Callable[..., Any]
-_NO_PARAMS: dict[str, Any] = {}
 
 
 class Deferred:
@@ -272,7 +271,7 @@ def _unary(primitive: Elementwise) -> Function:
         out = kernels[type(array)](array)
         if node is None:
             return Tensor(out)
-        return record(primitive, (node,), (array if saves_x else None, out if saves_out else None), _NO_PARAMS, out)
+        return record(primitive, (node,), (array if saves_x else None, out if saves_out else None), NO_PARAMS, out)
 
     return apply
 
@@ -298,7 +297,7 @@ def _binary(primitive: Elementwise | Multilinear) -> Function:
         else:
             saves_x, saves_y, saves_out = right if node_x is None else both
         saved = (a if saves_x else None, b if saves_y else None, out if saves_out else None)
-        return record(primitive, (node_x, node_y), saved, _NO_PARAMS, out)
+        return record(primitive, (node_x, node_y), saved, NO_PARAMS, out)
 
     return apply
 

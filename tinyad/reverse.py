@@ -25,7 +25,7 @@ from .primitives.shaping import astype
 from .tape import Node, Variable, lifted, seeks_anomalies
 from .tensor import Tensor, unwrap
 
-__all__ = ["collect", "reverse"]
+__all__ = ["collect", "depending", "reverse"]
 
 _by_id = attrgetter("id")
 

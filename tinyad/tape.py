@@ -23,10 +23,10 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .kinds import Primitive
 
-__all__ = ["Node", "Variable", "detect_anomaly", "lifted", "no_grad", "record", "recording", "variable"]
+__all__ = ["NO_PARAMS", "Node", "Variable", "detect_anomaly", "lifted", "no_grad", "record", "recording", "variable"]
 
 _next_id = itertools.count().__next__
-_NO_PARAMS: dict[str, Any] = {}
+NO_PARAMS: dict[str, Any] = {}
 
 
 class Node:
@@ -69,13 +69,13 @@ class Variable(Node):
     __slots__ = ("grad",)
 
     def __init__(self, array: Array) -> None:
-        super().__init__(None, (), (), _NO_PARAMS, array)
+        super().__init__(None, (), (), NO_PARAMS, array)
         self.grad: Array | None = None
 
 
 def variable(array: Array) -> Tensor:
     """A fresh leaf for a walk to stop at."""
-    return Tensor(array, Node(None, (), (), _NO_PARAMS, array))
+    return Tensor(array, Node(None, (), (), NO_PARAMS, array))
 
 
 def record(

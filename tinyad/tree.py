@@ -179,12 +179,12 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
 
 def paths(tree: Any) -> list[str]:
     """How one would write each leaf in Python, after the tree's own name: ``['w'][0]``, ``.layers[2].bias``."""
-    return [path for path, _ in _walk_paths(flatten(tree)[1], "")]
+    return list(_walk_paths(flatten(tree)[1], ""))
 
 
-def _walk_paths(structure: Structure, path: str) -> Iterator[tuple[str, Structure]]:
+def _walk_paths(structure: Structure, path: str) -> Iterator[str]:
     if structure.kind is None:
-        yield path, structure
+        yield path
     for key, child in zip(structure.keys, structure.children, strict=True):
         by_name = dataclasses.is_dataclass(structure.kind) or hasattr(structure.kind, "_fields")
         yield from _walk_paths(child, f"{path}.{key}" if by_name else f"{path}[{key!r}]")

@@ -2,7 +2,8 @@
 
 ``x`` and ``y`` are the operands and ``out`` the result; a partial that does not name one does not keep it. See the corners in
 the rules' comments: at a point without a derivative the rule returns a subgradient, and a cotangent that is exactly zero stays
-zero even where the partial is infinite, so the inactive branch of a `where` never leaks NaN.
+zero even where the partial is infinite, so that elementwise functions in the inactive branch of a `where` leak no NaN. (Matrix
+products and reductions in that branch are not guarded.)
 """
 
 from __future__ import annotations
