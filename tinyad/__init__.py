@@ -8,8 +8,10 @@ np.float64(1.3817732906760363)
 from . import operators as operators  # gives Tensors their operators and methods
 from . import tree
 from .backend import asnumpy
+from .batch import vmap
 from .checking.check import GradientError, Report, check
 from .checking.numeric import dot_test, numeric_jacobian, taylor_table
+from .contexts import detect_anomaly, no_grad
 from .creation import arange, asarray, eye, full, linspace, ones, ones_like, tensor, zeros, zeros_like
 from .custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
 from .primitives.elementwise import (
@@ -98,8 +100,8 @@ from .primitives.shaping import (
     swapaxes,
     transpose,
 )
-from .tape import detect_anomaly, no_grad
 from .tensor import Tensor
+from .trace import TracingError
 from .transforms import gnvp, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -108,6 +110,7 @@ __all__ = [
     "GradientError",
     "Report",
     "Tensor",
+    "TracingError",
     "abs",
     "absolute",
     "acos",
@@ -235,6 +238,7 @@ __all__ = [
     "var",
     "vecdot",
     "vjp",
+    "vmap",
     "where",
     "zeros",
     "zeros_like",

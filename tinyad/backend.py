@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "Kernels", "asnumpy", "common_module", "is_array", "module_of", "module_of_type", "register"]
+__all__ = ["Array", "Kernels", "asnumpy", "common_module", "is_array", "is_mutable", "module_of", "module_of_type", "register"]
 
+Function = Callable[..., Any]
 Array = Any
 """An array of some array module (``numpy.ndarray``, ``cupy.ndarray``), one of its scalars, or a Tensor."""
 
@@ -25,11 +26,18 @@ np.empty(31 << 20, np.uint8)
 
 _PYTHON_NUMBERS = (bool, int, float, complex)
 _modules: dict[type, Any] = {np.ndarray: np}
+_instead_of_kernels: dict[type, Callable[[Kernels], Function]] = {}
 
 
-def register(array_type: type, module: Any) -> None:
-    """Let arrays of ``array_type`` run on ``module``, a namespace with NumPy's names."""
+def register(array_type: type, module: Any, kernel: Callable[[Kernels], Function] | None = None) -> None:
+    """Let arrays of ``array_type`` run on ``module``, a namespace with NumPy's names.
+
+    With ``kernel`` they stand for arrays that do not exist yet: ``kernel(kernels)`` gives what a primitive runs when any of its
+    operands is one of them.
+    """
     _modules[array_type] = module
+    if kernel is not None:
+        _instead_of_kernels[array_type] = kernel
 
 
 def module_of_type(array_type: type) -> Any:
@@ -60,6 +68,11 @@ def is_array(value: object) -> bool:
     return module_of_type(type(value)) is not None
 
 
+def is_mutable(array: Array) -> bool:
+    """Whether an array exists in memory now, so that it can be looked at and written to."""
+    return type(array) not in _instead_of_kernels
+
+
 def asnumpy(array: Array) -> np.ndarray[Any, Any]:
     """A NumPy array with the values of ``array``, copied from the GPU if it lives there."""
     module = module_of(array)
@@ -78,7 +91,10 @@ class Kernels(dict[type, Any]):
         self.name = name
         self.make = make
 
-    def __missing__(self, array_type: type) -> Callable[..., Any]:
+    def __missing__(self, array_type: type) -> Function:
+        if array_type in _instead_of_kernels:
+            self[array_type] = instead = _instead_of_kernels[array_type](self)
+            return instead
         module = np if array_type in (list, tuple) else module_of_type(array_type)
         if module is None:
             raise TypeError(
@@ -88,7 +104,9 @@ class Kernels(dict[type, Any]):
         self[array_type] = kernel = self.make(module)
         return kernel
 
-    def of_numbers(self) -> Callable[..., Any]:
-        """The function for operands that are all Python numbers: NumPy's."""
-        kernel: Callable[..., Any] = self[np.ndarray]
+    def common(self, operands: Iterable[object]) -> Function:
+        """The function for several operands: that of the first array, NumPy's if all are Python numbers."""
+        types = [type(operand) for operand in operands]
+        first = next((t for t in types if t in _instead_of_kernels), None)
+        kernel: Function = self[first or next((t for t in types if self[t]), np.ndarray)]
         return kernel

@@ -11,10 +11,11 @@ from typing import Any
 
 from . import tree
 from .backend import module_of
+from .contexts import recording
 from .forward import forward
 from .kinds import Deferred, Primitive
 from .reverse import reverse
-from .tape import Node, record, recording, variable
+from .tape import Node, record, variable
 from .tensor import Tensor, unwrap
 
 __all__ = ["checkpoint", "custom_jvp", "custom_vjp", "stop_gradient"]

@@ -2,7 +2,8 @@
 
 A kind says once what follows from what: an elementwise function declares its partial derivatives and gets the rules of every
 walk; a linear one declares its transpose, a multilinear one a transpose per argument; only a general one declares its rules
-one by one. Forward and reverse cannot disagree where both come from the same declaration.
+one by one. Forward and reverse cannot disagree where both come from the same declaration. The rule for batches needs no
+declaration at all.
 
 ========================  ================================  =============================================================
 kind                      declares                          the kind derives
@@ -39,10 +40,16 @@ from .backend import Array, Kernels, module_of
 from .tape import NO_PARAMS, Node, record
 from .tensor import Tensor, unwrap
 
-__all__ = ["PRIMITIVES", "Deferred", "Primitive", "elementwise", "general", "linear", "multilinear", "nondifferentiable"]
+__all__ = [
+    "NONDIFFERENTIABLE", "PRIMITIVES", "Deferred", "Primitive", "elementwise", "general", "linear", "multilinear",
+    "nondifferentiable",
+]  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {}
 """Every differentiable primitive by name: the rule table."""
+
+NONDIFFERENTIABLE: dict[str, Primitive] = {}
+"""The functions that give constants, by name."""
 
 Forward = str | Callable[..., Any]
 Function = Callable[..., Any]
@@ -98,6 +105,21 @@ class Primitive:
         """The tangent of the result. ``None`` in ``tangents`` is zero; at least one is not ``None``."""
         raise NotImplementedError
 
+    def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: dict[str, Any]) -> Any:
+        """The results for many examples at once, along a leading axis.
+
+        Args:
+            operands: the mapped ones with that axis, the others as they are for one example.
+            ranks: the number of axes of each operand for one example.
+            mapped: which have the axis; at least one.
+        """
+        rank = max(ranks)  # operands broadcast from the right, so axes missing in front go behind the leading one
+        aligned = [
+            x.reshape((x.shape[0],) + (1,) * (rank - r) + x.shape[1:]) if m and r < rank else x
+            for x, r, m in zip(operands, ranks, mapped, strict=True)
+        ]
+        return self.apply(*aligned, **params)
+
 
 def _maker(forward: Forward) -> Callable[[Any], Function]:
     """From the declaration of a forward function to the function for an array module."""
@@ -106,11 +128,11 @@ def _maker(forward: Forward) -> Callable[[Any], Function]:
     return lambda module: functools.partial(forward, module)
 
 
-def _publish(primitive: Primitive, apply: Function, doc: str) -> Function:
+def _publish(primitive: Primitive, apply: Function, doc: str, table: dict[str, Primitive] = PRIMITIVES) -> Function:
     """Enter the primitive in the table and dress its function for users."""
-    if primitive.name in PRIMITIVES:
+    if primitive.name in PRIMITIVES or primitive.name in NONDIFFERENTIABLE:
         raise ValueError(f"primitive {primitive.name!r} exists already")
-    PRIMITIVES[primitive.name] = primitive
+    table[primitive.name] = primitive
     primitive.apply = apply
     apply.__name__ = apply.__qualname__ = primitive.name
     apply.__module__ = sys._getframe(2).f_globals["__name__"]  # the file that declares it, so that it can be pickled
@@ -266,7 +288,7 @@ def _unary(primitive: Elementwise) -> Function:
 
     def apply(x: Any, /) -> Any:
         if type(x) is not Tensor:
-            return (kernels[type(x)] or kernels.of_numbers())(x)
+            return (kernels[type(x)] or kernels[np.ndarray])(x)
         array, node = x.array, x.node
         out = kernels[type(array)](array)
         if node is None:
@@ -285,11 +307,15 @@ def _binary(primitive: Elementwise | Multilinear) -> Function:
         b, node_y = (y.array, y.node) if type(y) is Tensor else (y, None)
         # both look-ups, because the second refuses what is no operand
         kernel_a, kernel_b = kernels[type(a)], kernels[type(b)]
+        if kernel_b is None:
+            kernel = kernel_a or kernels[np.ndarray]
+        else:
+            kernel = kernel_b if kernel_a is kernel_b or kernel_a is None else kernels.common((a, b))
         if a is x and b is y:
-            return (kernel_a or kernel_b or kernels.of_numbers())(a, b)
+            return kernel(a, b)
         if type(a) in _SEQUENCES or type(b) in _SEQUENCES:
             return apply(_from_list(x), _from_list(y))
-        out = (kernel_a or kernel_b)(a, b)
+        out = kernel(a, b)
         if node_y is None:
             if node_x is None:
                 return Tensor(out)
@@ -314,7 +340,7 @@ def _nary(primitive: Primitive) -> Function:
 
     def apply(*operands: Any, **params: Any) -> Any:
         arrays = [_from_list(unwrap(operand)) for operand in operands]
-        out = _kernel(kernels, arrays)(*arrays, **params)
+        out = kernels.common(arrays)(*arrays, **params)
         places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
         if places.count(None) == len(places):
             return _constant(out, operands)
@@ -328,32 +354,42 @@ def _constant(out: Any, operands: Sequence[Any]) -> Any:
     return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
 
 
-def _kernel(kernels: Kernels, arrays: Sequence[Any]) -> Function:
-    found = [kernel for array in arrays if (kernel := kernels[type(array)])]
-    return found[0] if found else kernels.of_numbers()
-
-
 # ---- linear
 
 
 class Linear(Primitive):
-    """A linear function of one operand, or of several together."""
+    """A linear function of its first operand; any others, such as the arrays of an index, are constants."""
 
     allocates = False  # many transposes give views
+
+    def __init__(self, name: str, forward: Forward, transpose: Function, batch: Function | None = None) -> None:
+        super().__init__(name, forward)
+        self.transpose = transpose
+        self.batch_rule = batch
+
+    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
+        if not saved:
+            return (self.transpose(g, parents[0], **node.params),)
+        return (self.transpose(g, parents[0], *saved[1:], **node.params), *[None] * (len(parents) - 1))
+
+    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        return self.apply(tangents[0], *saved[1:], **node.params)
+
+    def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: dict[str, Any]) -> Any:
+        if any(mapped[1:]):
+            assert self.batch_rule is not None
+            return self.batch_rule(operands, mapped, **params)
+        return self.apply(*operands, **params)  # it acts on trailing axes
+
+
+class JointlyLinear(Primitive):
+    """A linear function of several operands together."""
+
+    allocates = False
 
     def __init__(self, name: str, forward: Forward, transpose: Function) -> None:
         super().__init__(name, forward)
         self.transpose = transpose
-
-    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
-        return (self.transpose(g, parents[0], **node.params),)
-
-    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
-        return self.apply(tangents[0], **node.params)
-
-
-class JointlyLinear(Linear):
-    """A linear function of several operands together."""
 
     def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
         return self.transpose(g, parents, **node.params)  # type: ignore[no-any-return]
@@ -366,24 +402,43 @@ class JointlyLinear(Linear):
         filled = [zeros(lead + s, given.dtype) if t is None else t for t, s in zip(tangents, shapes, strict=True)]
         return self.apply(*filled, **node.params)
 
+    def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: dict[str, Any]) -> Any:
+        size = next(x.shape[0] for x, m in zip(operands, mapped, strict=True) if m)
+        repeat = PRIMITIVES["broadcast_to"].apply
+        given = zip(operands, ranks, mapped, strict=True)
+        return self.apply(*[x if m else repeat(x, rank=r, shape=(size, *x.shape)) for x, r, m in given], **params)
 
-def linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
-    """Declare a linear primitive of one operand.
+
+def linear(name: str, forward: Forward, transpose: Function, batch: Function | None = None, doc: str = "") -> Function:
+    """Declare a linear primitive.
 
     Args:
-        forward: a function of the array module, the operand and the parameters (by keyword).
-        transpose: a function of the cotangent, the operand's node (for its shape and dtype) and the same parameters.
+        forward: a function of the array module, the operand, any constant operands, and the parameters (by keyword).
+        transpose: a function of the cotangent, the operand's node (for its shape and dtype), the constant operands and the
+            same parameters.
+        batch: for constant operands that differ from example to example: a function of all operands, of which are mapped (see
+            `Primitive.batch`), and of the parameters.
     """
-    primitive = Linear(name, forward, transpose)
+    primitive = Linear(name, forward, transpose, batch)
     kernels = primitive.kernels
 
-    def apply(x: Any, /, **params: Any) -> Any:
+    def apply(x: Any, /, *constants: Any, **params: Any) -> Any:
+        if constants:
+            return with_constants(x, [unwrap(c) for c in constants], params)
         if type(x) is not Tensor:
-            return (kernels[type(x)] or kernels.of_numbers())(x, **params)
+            return (kernels[type(x)] or kernels[np.ndarray])(x, **params)
         out = kernels[type(x.array)](x.array, **params)
         if x.node is None:
             return Tensor(out)
         return record(primitive, (x.node,), (), params, out)
+
+    def with_constants(x: Any, constants: list[Any], params: dict[str, Any]) -> Any:
+        array = unwrap(x)
+        out = kernels.common([array, *constants])(array, *constants, **params)
+        if type(x) is not Tensor or x.node is None:
+            return _constant(out, (x,))
+        nobody = [None] * len(constants)
+        return record(primitive, (x.node, *nobody), (None, *constants), params, out)
 
     return _publish(primitive, apply, doc)
 
@@ -403,11 +458,14 @@ def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = 
 class Multilinear(Primitive):
     """A function linear in each operand alone: a product of some form."""
 
-    def __init__(self, name: str, forward: Forward, transpose: Function, missing: Function, allocates: bool) -> None:
+    def __init__(
+        self, name: str, forward: Forward, transpose: Function, missing: Function, allocates: bool, batch: Function | None
+    ) -> None:
         super().__init__(name, forward)
         self.transpose = transpose
         self.missing = missing
         self.allocates = allocates
+        self.batch_rule = batch
 
     def saves(self, active: Sequence[int], count: int = 2) -> tuple[bool, ...]:
         """Which operands to keep when only the ``active`` ones vary: each is needed by the transposes of the others."""
@@ -433,6 +491,11 @@ class Multilinear(Primitive):
                 terms.append(self.apply(*operands, **node.params))
         return functools.reduce(operator.add, terms)
 
+    def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: dict[str, Any]) -> Any:
+        if self.batch_rule is not None:
+            return self.batch_rule(operands, ranks, mapped, **params)
+        return super().batch(operands, ranks, mapped, params)
+
 
 def multilinear(
     name: str,
@@ -441,6 +504,7 @@ def multilinear(
     operands: int | None = None,
     missing: Function = _missing,
     allocates: bool = False,
+    batch: Function | None = None,
     doc: str = "",
 ) -> Function:
     """Declare a multilinear primitive.
@@ -452,8 +516,10 @@ def multilinear(
         operands: how many there are; 2, without parameters, is the fast case; ``None`` for any number.
         missing: how many axes fewer than the result an operand has, a function of its position and the node.
         allocates: see `Primitive`; a transpose that may give a view does not.
+        batch: what it does with a batch, where its operands do not broadcast or a faster way is known: a function of the
+            operands, ranks, mapped (see `Primitive.batch`), and of the parameters.
     """
-    primitive = Multilinear(name, forward, transpose, missing, allocates)
+    primitive = Multilinear(name, forward, transpose, missing, allocates, batch)
     return _publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
 
 
@@ -507,12 +573,14 @@ def general(
 
 def nondifferentiable(name: str, forward: Forward | None = None, doc: str = "") -> Function:
     """A function that is constant almost everywhere: on Tensors it gives constants."""
-    kernels = Kernels(name, _maker(forward or name))
+    primitive = Primitive(name, forward or name)
+    kernels = primitive.kernels
 
     def apply(*operands: Any, **params: Any) -> Array:
         arrays = [unwrap(operand) for operand in operands]
-        return _constant(_kernel(kernels, arrays)(*arrays, **params), operands)
+        return _constant(kernels.common(arrays)(*arrays, **params), operands)
 
-    apply.__name__ = apply.__qualname__ = name
-    apply.__doc__ = doc or f"Elementwise ``{name}``, as NumPy's; it has no derivative, so the result is a constant."
-    return apply
+    return _publish(
+        primitive, apply, doc or f"Elementwise ``{name}``, as NumPy's; it has no derivative, so the result is a constant.",
+        NONDIFFERENTIABLE,
+    )  # fmt: skip

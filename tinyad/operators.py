@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from . import creation
+from .array_interface import ArrayInterface
 from .backend import is_array
 from .primitives import elementwise as e
 from .primitives import indexing, joining, linalg, products, reductions, shaping
 from .tensor import Tensor, unwrap
+from .trace import Traced
 
 __all__: list[str] = []
 
@@ -217,16 +219,17 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any)
         raise
 
 
-def _install() -> None:
+def _install(cls: type[ArrayInterface]) -> None:
     for name, function in (OPERATORS | METHODS).items():
-        setattr(Tensor, name, function)
-    Tensor.T = property(lambda x: shaping.matrix_transpose(x) if x.array.ndim == 2 else shaping.transpose(x))
-    Tensor.mT = property(shaping.matrix_transpose)
-    Tensor.reshape = _reshape_method
-    Tensor.transpose = _transpose_method
-    Tensor.__setitem__ = _refuse_assignment
-    Tensor.__array_ufunc__ = _array_ufunc
-    Tensor.__array_function__ = _array_function
+        setattr(cls, name, function)
+    cls.T = property(lambda x: shaping.matrix_transpose(x) if x.ndim == 2 else shaping.transpose(x))
+    cls.mT = property(shaping.matrix_transpose)
+    cls.reshape = _reshape_method
+    cls.transpose = _transpose_method
+    cls.__setitem__ = _refuse_assignment
+    cls.__array_ufunc__ = _array_ufunc
+    cls.__array_function__ = _array_function
 
 
-_install()
+_install(Tensor)
+_install(Traced)

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, module_of
+from .contexts import seeks_anomalies
 from .kinds import Deferred
 from .primitives.joining import stack
 from .primitives.reductions import unbroadcast
 from .primitives.shaping import astype
-from .tape import Node, Variable, lifted, seeks_anomalies
+from .tape import Node, Variable, lifted
 from .tensor import Tensor, unwrap
 
 __all__ = ["collect", "depending", "reverse"]

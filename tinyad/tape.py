@@ -9,12 +9,8 @@ from it, in the order of their ids.
 from __future__ import annotations
 
 import itertools
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backend import Array
@@ -23,7 +19,7 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .kinds import Primitive
 
-__all__ = ["NO_PARAMS", "Node", "Variable", "detect_anomaly", "lifted", "no_grad", "record", "recording", "variable"]
+__all__ = ["NO_PARAMS", "Node", "Variable", "instead_of_recording", "lifted", "record", "variable"]
 
 _next_id = itertools.count().__next__
 NO_PARAMS: dict[str, Any] = {}
@@ -82,7 +78,7 @@ def record(
     primitive: Primitive, parents: tuple[Node | None, ...], saved: tuple[Any, ...], params: dict[str, Any], out: Array
 ) -> Tensor:
     """Give a result its place on the tape."""
-    instead = _instead_of_recording.get()
+    instead = instead_of_recording.get()
     if instead is not None:
         return instead(primitive, parents, saved, params, out)
     return Tensor(out, Node(primitive, parents, saved, params, out))
@@ -97,87 +93,7 @@ def lifted(node: Node) -> list[Any]:
     ]
 
 
-# ---- contexts: each replaces what `record` does, for the current thread and task
+# ---- what `record` does instead, for the current thread and task; see `tinyad.contexts`
 
 _Recorder = Callable[..., Tensor]
-_instead_of_recording: ContextVar[_Recorder | None] = ContextVar("instead_of_recording", default=None)
-
-
-@contextmanager
-def _recording_by(recorder: _Recorder | None) -> Iterator[None]:
-    token = _instead_of_recording.set(recorder)
-    try:
-        yield
-    finally:
-        _instead_of_recording.reset(token)
-
-
-def _forget(primitive: Primitive, parents: Any, saved: Any, params: Any, out: Array) -> Tensor:
-    return Tensor(out)
-
-
-def _record_with_line(primitive: Primitive, parents: Any, saved: Any, params: Any, out: Array) -> Tensor:
-    node = Node(primitive, parents, saved, params, out)
-    node.line = _line_of_user()
-    return Tensor(out, node)
-
-
-_ENGINE = str(Path(__file__).parent) + os.sep
-
-
-def _line_of_user() -> str:
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_engine(frame.f_code.co_filename):
-        frame = frame.f_back
-    return f'File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}'
-
-
-def _is_engine(filename: str) -> bool:
-    relative = filename.removeprefix(_ENGINE)
-    return relative != filename and not relative.startswith(("models" + os.sep, "optim" + os.sep))
-
-
-def no_grad() -> Any:
-    """A context in which nothing is recorded: results are constants.
-
-    A derivative transform called inside still differentiates its own function.
-
-    >>> import tinyad as ad
-    >>> x = ad.tensor(2.0)
-    >>> with ad.no_grad():
-    ...     y = x * x
-    >>> y
-    Tensor(4., dtype=float64)
-    """
-    return _recording_by(_forget)
-
-
-def detect_anomaly() -> Any:
-    """A context that finds the operation where a gradient turns NaN or infinite.
-
-    Inside it each operation remembers the user's line (about 1 microsecond more an operation), and a reverse walk raises
-    `FloatingPointError` at the first operation that turns a finite cotangent into a non-finite one.
-
-    >>> import tinyad as ad
-    >>> with ad.detect_anomaly():
-    ...     ad.grad(lambda x: ad.sqrt(x))(0.0)
-    Traceback (most recent call last):
-        ...
-    FloatingPointError: the derivative of `sqrt` turned a finite cotangent into inf or nan...
-    """
-    return _recording_by(_forget if is_paused() else _record_with_line)
-
-
-def recording() -> Any:
-    """A context in which operations are recorded, whatever surrounds it; `detect_anomaly` keeps its lines."""
-    return _recording_by(None if is_paused() else _instead_of_recording.get())
-
-
-def is_paused() -> bool:
-    """Whether we are inside `no_grad`."""
-    return _instead_of_recording.get() is _forget
-
-
-def seeks_anomalies() -> bool:
-    """Whether we are inside `detect_anomaly`."""
-    return _instead_of_recording.get() is _record_with_line
+instead_of_recording: ContextVar[_Recorder | None] = ContextVar("instead_of_recording", default=None)

@@ -12,10 +12,11 @@ from typing import Any
 
 from . import tree
 from .backend import Array, common_module, module_of
+from .contexts import is_paused, recording
 from .forward import forward
 from .kinds import PRIMITIVES, Primitive
 from .reverse import collect, depending, reverse
-from .tape import Node, Variable, is_paused, recording, variable
+from .tape import Node, Variable, variable
 from .tensor import Tensor, unwrap
 
 __all__ = [

@@ -20,7 +20,7 @@ import numpy as np
 from .backend import Array, common_module, is_array
 from .tensor import Tensor, unwrap
 
-__all__ = ["Structure", "flatten", "leaves", "map", "paths", "ravel", "same_structure", "unflatten"]
+__all__ = ["Structure", "children", "flatten", "leaves", "map", "paths", "ravel", "same_structure", "unflatten"]
 
 _LEAVES = (Tensor, bool, int, float, complex)
 
@@ -119,6 +119,12 @@ def _split(tree: Any) -> tuple[tuple[Any, ...], list[Any], _Static | None]:
                 values.append(value)
         return tuple(names), values, _Static(tuple(rest))
     return (), [], _Static(tree)
+
+
+def children(tree: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """The keys and children of a container."""
+    keys, found, _ = _split(tree)
+    return keys, found
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:

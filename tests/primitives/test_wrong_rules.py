@@ -20,7 +20,7 @@ from tests.primitives import derived
 from tests.primitives.table import TABLE, Row
 from tinyad import reverse
 from tinyad.kinds import PRIMITIVES, Deferred
-from tinyad.primitives.indexing import _rank_of_result
+from tinyad.primitives.indexing import _fill, _rank_of_result
 
 ROWS = {row.name: row for row in TABLE}
 Replace = Callable[[pytest.MonkeyPatch], None]
@@ -62,12 +62,12 @@ def scaled(factor: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return lambda product: lambda v, saved: factor * product(v, saved)
 
 
-def overwriting(right: Any, g: Any, like: Any, *, rank: int, index: Any) -> Any:
+def overwriting(right: Any, g: Any, like: Any, *arrays: Any, rank: int, index: Any) -> Any:
     """The transpose of indexing with ``=`` in place of ``+=``: repeated indices keep only one contribution."""
-    if type(g) is ad.Tensor or g.ndim != _rank_of_result(like.shape, index):
-        return right(g, like, rank=rank, index=index)
+    if type(g) is ad.Tensor or g.ndim != _rank_of_result(like.shape, index, arrays):
+        return right(g, like, *arrays, rank=rank, index=index)
     total = np.zeros(like.shape)
-    total[index] = g
+    total[_fill(index, arrays, 0)] = g
     return total
 
 

@@ -35,10 +35,14 @@ ROOMS: list[str | list[str]] = [
     ],
     "tinyad/primitives/__init__.py",
     "tinyad/creation.py",
+    "tinyad/contexts.py",
     "tinyad/reverse.py",
     "tinyad/forward.py",
     "tinyad/tree.py",
+    "tinyad/program.py",
+    "tinyad/trace.py",
     "tinyad/operators.py",
+    "tinyad/batch.py",
     "tinyad/transforms.py",
     "tinyad/custom.py",
     "tinyad/checking/",
@@ -60,7 +64,7 @@ IMPORTED_ONLY_BY = {"cupy": "tinyad/backend.py", "cupyx": "tinyad/backend.py"}
 # The code a reader has to follow to see how a gradient happens, and the two walks in it.
 CORE = ["tinyad/backend.py", "tinyad/tape.py", "tinyad/tensor.py", "tinyad/reverse.py", "tinyad/forward.py"]
 CORE_LIMIT = 400
-WALKS = ["tinyad/reverse.py", "tinyad/forward.py"]
+WALKS = ["tinyad/reverse.py", "tinyad/forward.py", "tinyad/batch.py"]
 WALK_LIMIT = 150
 
 
@@ -252,9 +256,10 @@ def test_packages_that_one_file_alone_imports(package):
 
 
 def test_the_core_can_be_read_in_an_afternoon():
-    lines = {path: code_lines((CHECKOUT / path).read_text(encoding="utf-8")) for path in CORE}
+    lines = {path: code_lines((CHECKOUT / path).read_text(encoding="utf-8")) for path in dict.fromkeys([*CORE, *WALKS])}
     figures = "\n".join(f"{count:5} {path}" for path, count in lines.items())
-    assert sum(lines.values()) <= CORE_LIMIT, f"{sum(lines.values())} code lines:\n{figures}"
+    core = sum(lines[path] for path in CORE)
+    assert core <= CORE_LIMIT, f"{core} code lines:\n{figures}"
     for path in WALKS:
         assert lines[path] <= WALK_LIMIT, f"{path} has {lines[path]} code lines"
 

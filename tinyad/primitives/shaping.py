@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, module_of
 from ..kinds import Function, linear
 from ..tensor import Tensor, unwrap
 
@@ -106,7 +106,7 @@ def _complete(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
 
 def _array(x: Array) -> Array:
     """Python numbers as arrays; everything else as it is."""
-    return x if hasattr(x, "shape") else np.asarray(x)
+    return x if hasattr(x, "shape") else module_of(x).asarray(x)
 
 
 _permute: Function = linear(

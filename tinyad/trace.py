@@ -1,0 +1,316 @@
+"""Tracing: from a function to its `Program`, by calling it once on values that write down what is done to them.
+
+A `Traced` stands for an array that is not there yet. It carries an example, so that shapes and dtypes are NumPy's own, and a
+place in a program. The engine does not know it from an array: Tensors hold it, the walks run on it, and so a gradient taken
+inside the function is written down like everything else. What needs the values themselves, such as ``if x > 0``, is refused.
+
+Traces nest. An operation belongs to the youngest trace among its operands; for this one, everything older is a constant.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from .array_interface import ArrayInterface
+from .backend import Kernels, is_array, register
+from .contexts import is_engine, recording_by
+from .forward import forward
+from .kinds import NONDIFFERENTIABLE, PRIMITIVES, nondifferentiable
+from .program import Constant, Instruction, Operation, Program, Value
+from .reverse import reverse
+from .tape import Node, Variable, instead_of_recording
+from .tensor import Tensor, unwrap
+
+__all__ = ["Trace", "Traced", "TracingError", "example_of", "trace"]
+
+_next_level = itertools.count().__next__
+
+
+class TracingError(TypeError):
+    """A function does something that a program cannot say: it depends on the values, or changes things outside."""
+
+
+class Traced(ArrayInterface):
+    """An array of a function that is being traced.
+
+    Attributes:
+        example: an array or number that it may be; only its shape and dtype matter.
+        trace: the trace it belongs to.
+        value: its place in the program.
+    """
+
+    __slots__ = ("example", "trace", "value")
+    __array_priority__ = 1000.0
+    __hash__ = object.__hash__
+
+    def __init__(self, example: Any, trace: Trace, value: Value) -> None:
+        self.example, self.trace, self.value = example, trace, value
+
+    def __getattr__(self, name: str) -> Any:
+        # a traced Python number has neither shape nor dtype, as Python's own have none
+        if name in _OF_ARRAYS and not self.value.weak:
+            return getattr(self.example, name)
+        raise AttributeError(f"a traced {'number' if self.value.weak else 'array'} has no attribute {name!r}")
+
+    def __len__(self) -> int:
+        return len(self.example)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<traced {self.value.type}>"
+
+    def __float__(self) -> float:
+        raise self.trace.refusal("float()", "Keep it an array: use ad.sqrt, ad.exp, ... instead of those of math")
+
+    def __int__(self) -> int:
+        raise self.trace.refusal("int()", "Keep it an array, for instance with .astype(int)")
+
+    def __index__(self) -> int:
+        raise self.trace.refusal("a Python index, length or count", "It must be known beforehand")
+
+    def __complex__(self) -> complex:
+        raise self.trace.refusal("complex()", "Keep it an array, for instance with .astype(complex)")
+
+    def __bool__(self) -> bool:
+        raise self.trace.refusal("a condition, as in `if`, `while`, `and`", "Choose elementwise with ad.where")
+
+    def item(self) -> Any:
+        """Refused."""
+        raise self.trace.refusal(".item()", "Keep it an array")
+
+    def tolist(self) -> Any:
+        """Refused."""
+        raise self.trace.refusal(".tolist()", "Keep it an array")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise self.trace.refusal(
+            "a plain NumPy array",
+            "To build an array use ad.stack, ad.concat or ad.where; to index a constant array write ad.asarray(a)[i]; to "
+            "assign into one, build the new one",
+        )
+
+    def copy(self) -> Traced:
+        """Itself: nothing is ever written into it."""
+        return self
+
+
+_OF_ARRAYS = frozenset({"shape", "dtype", "ndim", "size"})
+
+
+class Trace:
+    """A function being traced.
+
+    Attributes:
+        purpose: what for, in messages: "vmap", "scan" or "compile".
+        remedy: what messages advise where the purpose has advice of its own.
+        differentiable: whether the program will be run on Tensors; if so, calls with rules of their own stay calls.
+    """
+
+    def __init__(self, purpose: str, remedy: str = "", differentiable: bool = True) -> None:
+        self.purpose, self.remedy, self.differentiable = purpose, remedy, differentiable
+        self.level = _next_level()
+        self.inputs: list[Value] = []
+        self.instructions: list[Instruction] = []
+        self.closed = False
+        self._by_value: dict[Value, Instruction] = {}
+        self._constants: dict[int, Constant] = {}
+
+    @contextmanager
+    def open(self) -> Iterator[Trace]:
+        """A context in which functions called on the arguments are written down."""
+        outside = instead_of_recording.get()
+        self._start = Node(None, (), (), {}, np.float64()).id
+        try:  # the examples may be anything, so floating-point errors in them mean nothing
+            with np.errstate(all="ignore"), recording_by(lambda *made: self._record(outside, *made)):
+                yield self
+        finally:
+            self.closed = True
+
+    def argument(self, example: Any, name: str = "x") -> Traced:
+        """A value of the program that it starts from, like ``example``, an array or a number."""
+        value = _value(name, example)
+        self.inputs.append(value)
+        return Traced(example, self, value)
+
+    def program(self, outputs: Sequence[Any]) -> Program:
+        """All that was written down, with these results."""
+        return Program(self.inputs, self.instructions, [self.operand(out) for out in outputs])
+
+    def operand(self, x: Any) -> Any:
+        """An operand as a program has it: a value, or a Python number."""
+        if isinstance(x, Tensor) and type(x.array) is Traced and x.array.trace is self:
+            x = x.array
+        if type(x) is Traced and x.trace is self:
+            return x.value
+        if not isinstance(x, (Tensor, Traced)) and not is_array(x):
+            return x
+        known = self._constants.get(id(x))
+        if known is None:
+            known = self._constants[id(x)] = Constant("c", x)
+        return known
+
+    def call(self, operation: Operation, operands: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Write down one operation of one result, and give the result."""
+        examples = [example_of(x) for x in operands]
+        out = operation.kernels.common(examples)(*examples, **params)
+        if all(_is_number(x) for x in operands):
+            out = out.item()  # between Python numbers: it stays one
+        return self.emit(operation, operands, params, [out])[0]
+
+    def emit(self, operation: Any, operands: Sequence[Any], params: dict[str, Any], examples: Sequence[Any]) -> list[Traced]:
+        """Write down one operation whose results are like ``examples``."""
+        if self.closed:
+            raise TracingError(
+                f"{operation.name}: a value from inside a traced function ({self.purpose}) was kept after its end and used at "
+                f"{_shown(_origin()[0])}. Return it instead"
+            )
+        line, section = _origin()
+        outputs = tuple([_value(operation.name, example) for example in examples])
+        instruction = Instruction(operation, tuple([self.operand(x) for x in operands]), params, outputs, line, section)
+        self.instructions.append(instruction)
+        for value in outputs:
+            self._by_value[value] = instruction
+        return [Traced(example, self, value) for example, value in zip(examples, outputs, strict=True)]
+
+    def _record(self, outside: Any, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
+        """What `tinyad.tape.record` does in here: a derivative may be taken inside, so nodes are made as ever. An operand that is
+        a Tensor of a derivative outside becomes a constant with its place on that tape."""
+        if type(out) is not Traced or out.trace is not self:
+            return (
+                outside(primitive, parents, saved, params, out)
+                if outside
+                else Tensor(out, Node(primitive, parents, saved, params, out))
+            )
+        node = Node(primitive, parents, saved, params, out)
+        instruction = self._by_value[out.value]
+        node.line = instruction.line  # type: ignore[assignment]
+        inputs = list(instruction.inputs)
+        for k, parent in enumerate(parents[: len(inputs)]):
+            operand = inputs[k]
+            if parent is not None and isinstance(operand, Constant) and self._is_foreign(parent):
+                inputs[k] = self.captured(Tensor(unwrap(operand.array), parent))
+        instruction.inputs = tuple(inputs)
+        return Tensor(out, node)
+
+    def captured(self, tensor: Tensor) -> Constant:
+        """The constant for a Tensor of a derivative outside."""
+        return Constant("c", tensor)
+
+    def _is_foreign(self, node: Node) -> bool:
+        """Whether a node belongs to a derivative outside, not only to one that began and ends in here."""
+        seen, pending = {node}, [node]
+        while pending:
+            node = pending.pop()
+            if node.id < self._start or type(node) is Variable:
+                return True
+            fresh = [parent for parent in node.parents if parent is not None and parent not in seen]
+            seen.update(fresh)
+            pending += fresh
+        return False
+
+    def refusal(self, what: str, remedy: str) -> TracingError:
+        """The error for something that needs a value."""
+        if self.closed:
+            return TracingError(
+                f"a value from inside a traced function ({self.purpose}) was kept after its end. Return it instead"
+            )
+        return TracingError(
+            f"{self.purpose}: a traced value was used as {what}, at\n  {_shown(_origin()[0])}\n"
+            f"but the function is traced once for all values of the same shape. {remedy}{self.remedy}."
+        )
+
+
+def trace(function: Callable[[list[Any]], Sequence[Any]], examples: Sequence[Any], purpose: str) -> Program:
+    """The program of a function from a list of arrays to a list of arrays."""
+    with Trace(purpose).open() as current:
+        outputs = function([current.argument(example_of(x)) for x in examples])
+    return current.program(outputs)
+
+
+def example_of(x: Any) -> Any:
+    """An array with the shape and dtype of an array, Tensor or traced array; a number as it is."""
+    x = unwrap(x)
+    return x.example if type(x) is Traced else x
+
+
+def _is_number(x: Any) -> bool:
+    return x.value.weak if type(x) is Traced else isinstance(x, (bool, int, float, complex))
+
+
+def _value(name: str, example: Any) -> Value:
+    shape, dtype = getattr(example, "shape", None), getattr(example, "dtype", None)
+    return Value(name, shape or (), np.result_type(example) if dtype is None else dtype, weak=shape is None)
+
+
+# ---- what primitives do with a traced operand
+
+
+def _instead(kernels: Kernels) -> Callable[..., Any]:
+    operation = PRIMITIVES.get(kernels.name) or NONDIFFERENTIABLE[kernels.name]
+
+    def call(*operands: Any, **params: Any) -> Any:
+        return youngest(operands).call(operation, operands, params)
+
+    return call
+
+
+def youngest(operands: Sequence[Any]) -> Trace:
+    """The trace an operation belongs to."""
+    return max((x.trace for x in operands if type(x) is Traced), key=lambda found: found.level)
+
+
+_strong = nondifferentiable("asarray", lambda xp, x, dtype=None: xp.asarray(x, dtype), doc="A number as an array.")
+
+
+class _Module:
+    """NumPy's functions for rules that run on traced arrays. What does not depend on them is computed at once."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def asarray(self, x: Any, dtype: Any = None) -> Any:
+        """A traced number as a traced array; a traced array as it is, or converted."""
+        if type(x) is not Traced:
+            return np.asarray(x, dtype)
+        if x.value.weak:
+            return _strong(x, dtype=dtype)
+        return x if dtype is None or x.dtype == dtype else x.astype(dtype)
+
+
+register(Traced, _Module(), _instead)
+
+
+# ---- where an operation comes from
+
+_WALKS = {reverse.__code__: "backward", forward.__code__: "tangent"}
+
+
+def _origin() -> tuple[tuple[str, int] | None, str]:
+    """The user's line, and which walk is at work. In a walk it is the line that recorded the node the walk is at."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if code in _WALKS:
+            node = frame.f_locals.get("node")
+            return getattr(node, "line", None), _WALKS[code]
+        if not is_engine(code.co_filename) and "numpy" not in code.co_filename:
+            return (code.co_filename, frame.f_lineno), "forward"
+        frame = frame.f_back
+    return None, "forward"
+
+
+def _shown(line: tuple[str, int] | None) -> str:
+    if line is None:
+        return "a line that is not known"
+    text = linecache.getline(*line).strip()
+    return f'File "{line[0]}", line {line[1]}' + (f": {text}" if text else "")
