@@ -11,6 +11,7 @@ from .backend import asnumpy
 from .batch import vmap
 from .checking.check import GradientError, Report, check
 from .checking.numeric import dot_test, numeric_jacobian, taylor_table
+from .compiler import compile
 from .contexts import detect_anomaly, no_grad
 from .creation import arange, asarray, eye, full, linspace, ones, ones_like, tensor, zeros, zeros_like
 from .custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
@@ -138,6 +139,7 @@ __all__ = [
     "checkpoint",
     "cholesky",
     "clip",
+    "compile",
     "concat",
     "concatenate",
     "cos",

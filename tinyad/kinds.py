@@ -70,6 +70,7 @@ class Primitive:
 
     Attributes:
         name: what messages and printed tapes call it.
+        forward: the array module's name for it, or a function of the module, the operands and the parameters.
         kernels: the function to run, by array type.
         apply: the function users call, on Tensors, arrays and numbers.
         maps_leading_axes: whether its rules take cotangents and tangents with extra leading axes.
@@ -84,6 +85,7 @@ class Primitive:
 
     def __init__(self, name: str, forward: Forward) -> None:
         self.name = name
+        self.forward = forward
         self.kernels = Kernels(name, _maker(forward))
 
     def __repr__(self) -> str:

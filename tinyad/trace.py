@@ -114,10 +114,14 @@ class Trace:
         purpose: what for, in messages: "vmap", "scan" or "compile".
         remedy: what messages advise where the purpose has advice of its own.
         differentiable: whether the program will be run on Tensors; if so, calls with rules of their own stay calls.
+        expansions: functions to write down in place of a primitive, by its name.
     """
 
-    def __init__(self, purpose: str, remedy: str = "", differentiable: bool = True) -> None:
+    def __init__(
+        self, purpose: str, remedy: str = "", differentiable: bool = True, expansions: dict[str, Any] | None = None
+    ) -> None:
         self.purpose, self.remedy, self.differentiable = purpose, remedy, differentiable
+        self.expansions = expansions or {}
         self.level = _next_level()
         self.inputs: list[Value] = []
         self.instructions: list[Instruction] = []
@@ -161,6 +165,8 @@ class Trace:
 
     def call(self, operation: Operation, operands: Sequence[Any], params: dict[str, Any]) -> Any:
         """Write down one operation of one result, and give the result."""
+        if (expansion := self.expansions.get(operation.name)) is not None:
+            return expansion(*operands, **params)
         examples = [example_of(x) for x in operands]
         out = operation.kernels.common(examples)(*examples, **params)
         if all(_is_number(x) for x in operands):

@@ -217,7 +217,14 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
         result = (value, tree.map(record.released, aux)) if has_aux else value
         return result, (parts[0] if hasattr(argnums, "__index__") else tuple(parts))
 
-    return value_and_gradient
+    return _named(value_and_gradient, f)
+
+
+def _named(derivative: Function, f: Function) -> Function:
+    """A derivative that shows the signature of its function, and whose name says what it is."""
+    derivative.__wrapped__ = f  # type: ignore[attr-defined]
+    derivative.__name__ = derivative.__qualname__ = f"{derivative.__name__}_of_{getattr(f, '__name__', 'f').strip('<>')}"
+    return derivative
 
 
 def _split_aux(name: str, out: Any) -> tuple[Any, Any]:
@@ -274,7 +281,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
         value, g = both(*args, **kwargs)
         return (g, value[1]) if has_aux else g
 
-    return gradient
+    return _named(gradient, f)
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -479,7 +486,8 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = N
         parts = [record.per_argument(row) for row in blocks]
         return tree.unflatten(structure, [part[0] if hasattr(argnums, "__index__") else tuple(part) for part in parts])
 
-    return all_derivatives
+    all_derivatives.__name__ = "jacobian"
+    return _named(all_derivatives, f)
 
 
 def _basis(array: Array) -> Array:

@@ -20,7 +20,10 @@ import numpy as np
 from .backend import Array, common_module, is_array
 from .tensor import Tensor, unwrap
 
-__all__ = ["Structure", "children", "flatten", "leaves", "map", "paths", "ravel", "same_structure", "unflatten"]
+__all__ = [
+    "Structure", "children", "container", "flatten", "is_fixed", "leaves", "map", "paths", "ravel", "same_static",
+    "same_structure", "unflatten",
+]  # fmt: skip
 
 _LEAVES = (Tensor, bool, int, float, complex)
 
@@ -74,6 +77,16 @@ class _Static:
 
     def __hash__(self) -> int:
         return hash(type(self.value))
+
+
+def same_static(mine: Any, theirs: Any) -> bool:
+    """Whether two static values are equal; arrays are if they are the same object."""
+    return _Static(mine) == _Static(theirs)
+
+
+def is_fixed(structure: Structure) -> bool:
+    """Whether a structure is a value that is neither a leaf nor a container."""
+    return structure.kind is _Fixed
 
 
 _LEAF = Structure(None)
@@ -161,12 +174,17 @@ def unflatten(structure: Structure, leaves: list[Any] | Iterator[Any]) -> Any:
 
 
 def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
-    kind = structure.kind
-    if kind is None:
+    if structure.kind is None:
         return next(leaves)
+    return container(structure, [_unflatten(child, leaves) for child in structure.children])
+
+
+def container(structure: Structure, children: list[Any]) -> Any:
+    """The outermost container of a tree, with these children; a fixed value as it is."""
+    kind = structure.kind
+    assert kind is not None
     if kind is _Fixed:
         return structure.static.value if structure.static else None
-    children = [_unflatten(child, leaves) for child in structure.children]
     if kind is list or kind is tuple:
         return kind(children)
     if issubclass(kind, dict):

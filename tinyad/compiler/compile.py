@@ -1,0 +1,277 @@
+"""`compile`: a function traced once, optimised, and replayed as NumPy source."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import itertools
+import linecache
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..backend import asnumpy, is_array, module_of_type
+from ..program import Constant, Program
+from ..tensor import Tensor, unwrap
+from ..trace import Trace, Traced, TracingError, example_of
+from .expand import EXPANSIONS
+from .numpy_source import LOADING, Source, write
+from .passes import optimise
+from .trees import giver, taker
+
+__all__ = ["Compiled", "VerificationError", "compile"]
+
+Function = Callable[..., Any]
+_count = itertools.count(1).__next__
+
+
+@dataclass(eq=False)
+class _Entry:
+    """What was compiled for one kind of arguments."""
+
+    traced: Program  # as written down
+    program: Program  # after the passes
+    source: Source
+    run: Function
+    dynamic: list[int]  # the leaves of the arguments that are inputs
+    take: Function  # from the arguments to their leaves, if they are of this kind
+    give: Function  # from the leaves of the result to the result
+    lock: threading.Lock  # the memory serves one call at a time
+
+
+def compile(f: Function, static: Any = (), donate: Any = (), verify: bool = False) -> Compiled:
+    """``f``, replayed as straight-line NumPy.
+
+    ``f`` is called once for each combination of the arguments' structures, shapes, dtypes and static values, on values that
+    write down what is done to them, gradients included; what was written down becomes a program, passes shorten it, and later
+    calls run its NumPy source, in which intermediate results live in memory planned beforehand.
+
+    Args:
+        f: a function of trees of arrays. It must not branch on values, and must do nothing but compute its result.
+        static: names or positions of arguments that are settings: each new value is traced anew. Strings, booleans and ``None``
+            are static by themselves; Python numbers are not, they may change from call to call.
+        donate: names or positions of arguments whose arrays may be overwritten by results of the same shape and dtype; the
+            caller must not use them any more.
+        verify: at each call run ``f`` itself too, and compare. For finding out whether something that ``f`` uses has changed.
+
+    Returns:
+        A function like ``f``, with the methods `Compiled.source` and `Compiled.program`. Results are new arrays. Arrays that
+        ``f`` uses without getting them as arguments are taken as they are at the first call. Called with recorded Tensors, or
+        inside another traced function, it is ``f`` itself.
+
+    Raises:
+        TracingError: at the first call, if ``f`` does something that a program cannot say, with the line and what to do.
+
+    >>> import numpy as np, tinyad as ad
+    >>> slope = ad.compile(ad.grad(lambda x: ad.sum(ad.sin(x))))
+    >>> slope(np.zeros(2))
+    array([1., 1.])
+    """
+    return Compiled(f, static, donate, verify)
+
+
+class Compiled:
+    """A compiled function; made by `compile`."""
+
+    def __init__(self, f: Function, static: Any, donate: Any, verify: bool) -> None:
+        if not callable(f):
+            raise TypeError(f"compile: got a {type(f).__name__}; expected a function. Write ad.compile(f), then call that")
+        self.f, self.verify = f, verify
+        self._parameters = _parameters(f)
+        self._static = _chosen("static", static, self._parameters)
+        self._donate = _chosen("donate", donate, self._parameters)
+        self._entries: dict[Any, _Entry] = {}
+        self._latest: list[_Entry] = []
+        functools.update_wrapper(self, f, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for entry in self._latest:
+            leaves = entry.take((args, kwargs))
+            if leaves is not None:
+                break
+        else:
+            leaves, structure = tree.flatten((args, kwargs))
+            if any(_on_a_tape(x) for x in leaves):
+                return self.f(*args, **kwargs)
+            entry = self._entry(leaves, structure, args, kwargs)
+            leaves = [unwrap(x) for x in leaves]
+        with entry.lock:
+            outputs = entry.run(*[leaves[k] for k in entry.dynamic])
+        result = entry.give(outputs)
+        if self.verify:
+            self._compare(result, args, kwargs)
+        return result
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """The NumPy source for arguments like these."""
+        return self._entry(*tree.flatten((args, kwargs)), args, kwargs).source.text
+
+    def program(self, *args: Any, optimised: bool = True, **kwargs: Any) -> Program:
+        """The program for arguments like these, after the passes or before them."""
+        entry = self._entry(*tree.flatten((args, kwargs)), args, kwargs)
+        return entry.program if optimised else entry.traced
+
+    def save(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Write the source for arguments like these to a Python file, which needs NumPy alone.
+
+        It defines a function of the leaves of the arguments, in their order, that returns the leaves of the result. Captured
+        arrays, if there are large ones, go to a file beside it that ends in ``.npz``.
+        """
+        source = self._entry(*tree.flatten((args, kwargs)), args, kwargs).source
+        path = Path(path)
+        path.write_text(source.text, encoding="utf-8")
+        if source.given:
+            np.savez(path.with_suffix(".npz"), **source.given)
+
+    def _entry(self, leaves: list[Any], structure: tree.Structure, args: Any, kwargs: Any) -> _Entry:
+        settings = self._settings(args, kwargs)
+        key = (structure, settings, tuple([_kind(x) for x in leaves]))
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = self._build(leaves, structure, args, kwargs)
+        self._latest = [entry, *[e for e in self._latest if e is not entry]][:4]
+        return entry
+
+    def _settings(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
+        """The values of static arguments that are numbers: everything else is part of the structure or refused."""
+        found = [tree.leaves(argument) for name, argument in self._named(args, kwargs) if name in self._static]
+        for values in found:
+            for x in values:
+                if is_array(x) or isinstance(x, Tensor):
+                    raise TypeError(
+                        "compile: a static argument holds an array; a static argument is a setting that is traced anew for each "
+                        "value. Pass arrays as ordinary arguments"
+                    )
+        return tuple([(type(x), x) for values in found for x in values])
+
+    def _named(self, args: Any, kwargs: Any) -> list[tuple[str | int, Any]]:
+        """Each argument with its name, or its position where it has none."""
+        names = [self._parameters[i] if i < len(self._parameters) else i for i in range(len(args))]
+        return [*zip(names, args, strict=True), *[(name, kwargs[name]) for name in sorted(kwargs, key=str)]]
+
+    def _build(self, leaves: list[Any], structure: tree.Structure, args: Any, kwargs: Any) -> _Entry:
+        names, owners = [], []
+        for name, argument in self._named(args, kwargs):
+            base = name if isinstance(name, str) else f"x{name}"
+            paths = tree.paths(argument)
+            names += [_identifier(base + path) for path in paths]
+            owners += [name] * len(paths)
+        dynamic = [k for k, x in enumerate(leaves) if not isinstance(x, bool) and owners[k] not in self._static]
+        current = _Tracing("compile", ", or declare the argument it comes from static", False, EXPANSIONS)
+        with current.open():
+            opened = list(leaves)
+            for k in dynamic:
+                argument = current.argument(example_of(leaves[k]), names[k])
+                opened[k] = Tensor(argument) if isinstance(leaves[k], Tensor) else argument
+            inner_args, inner_kwargs = tree.unflatten(structure, opened)
+            result, out_structure = tree.flatten(self.f(*inner_args, **inner_kwargs))
+        traced = current.program(result).pruned()
+        traced.name = _identifier(getattr(self.f, "__name__", "program"))
+        program = optimise(traced)
+        donated = [v for k, v in zip(dynamic, program.inputs, strict=True) if owners[k] in self._donate]
+        source = write(program, donated)
+        return _Entry(
+            traced=traced,
+            program=program,
+            source=source,
+            run=_loaded(source),
+            dynamic=dynamic,
+            take=taker(structure, [_guarded(x, k in dynamic) for k, x in enumerate(leaves)]),
+            give=giver(out_structure, [isinstance(x, Tensor) for x in result]),
+            lock=threading.Lock(),
+        )
+
+    def _compare(self, result: Any, args: Any, kwargs: Any) -> None:
+        """Run the function itself too."""
+        expected = self.f(*args, **kwargs)
+        found, structure = tree.flatten(result)
+        for k, (x, y) in enumerate(zip(found, tree.same_structure("replay", structure, expected, "result"), strict=True)):
+            a, b = (asnumpy(unwrap(value)) for value in (x, y))
+            eps = np.finfo(a.dtype).eps if a.dtype.kind in "fc" else 0.0
+            scale = np.abs(b[np.isfinite(b)]).max(initial=0.0) if b.dtype.kind in "fciu" else 0.0
+            if (
+                a.shape != b.shape
+                or a.dtype != b.dtype
+                or not np.allclose(a, b, rtol=1e4 * eps, atol=1e3 * eps * scale, equal_nan=True)
+            ):
+                raise VerificationError(
+                    f"compile: the replay's result{tree.paths(result)[k]} differs from that of the function itself: {a.dtype} of "
+                    f"shape {a.shape}, largest difference {np.abs(a - b).max() if a.shape == b.shape else 'not defined'}. Perhaps "
+                    f"the function uses something that has changed since it was traced, or draws random numbers; pass that as an "
+                    f"argument"
+                )
+
+
+def _on_a_tape(x: Any) -> bool:
+    """Whether a leaf is being recorded or traced: then the function itself belongs into that record."""
+    return isinstance(x, Traced) or (isinstance(x, Tensor) and (x.node is not None or type(x.array) is Traced))
+
+
+def _guarded(x: Any, dynamic: bool) -> Any:
+    """A leaf for `taker`; a static number is left to the slow way, which compares its value."""
+    return x if dynamic or isinstance(x, bool) else object()
+
+
+class VerificationError(AssertionError):
+    """With ``verify=True``: the replay and the function itself gave different results."""
+
+
+class _Tracing(Trace):
+    """The trace of a compiled function: recorded Tensors of a surrounding derivative would be lost in it."""
+
+    def captured(self, tensor: Tensor) -> Constant:
+        raise TracingError(
+            "compile: the function uses a recorded Tensor that it does not get as an argument, so its derivative would be lost. "
+            "Pass it as an argument"
+        )
+
+
+def _kind(x: Any) -> Any:
+    """What a program depends on of a leaf of the arguments."""
+    array = unwrap(x)
+    if isinstance(array, bool) or not is_array(array):
+        return (type(array), array) if isinstance(array, bool) else type(array)
+    return (array.shape, array.dtype, module_of_type(type(array)), type(x) is Tensor)
+
+
+def _parameters(f: Function) -> list[str]:
+    """The names of the positional parameters, as far as they can be known."""
+    try:
+        found = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _chosen(what: str, given: Any, parameters: list[str]) -> frozenset[Any]:
+    """The arguments named by the user, by name where they have one."""
+    found = []
+    for entry in (given,) if isinstance(given, (int, str)) else tuple(given):
+        if isinstance(entry, str) and parameters and entry not in parameters:
+            raise ValueError(f"compile: {what} names {entry!r}; the function has the parameters {', '.join(parameters)}")
+        found.append(parameters[entry] if isinstance(entry, int) and entry < len(parameters) else entry)
+    return frozenset(found)
+
+
+def _identifier(text: str) -> str:
+    word = "".join(c if c.isalnum() else "_" for c in text.replace("']", "").replace("['", "_"))
+    while "__" in word:
+        word = word.replace("__", "_")
+    return word.strip("_") or "program"
+
+
+def _loaded(source: Source) -> Function:
+    """The function that a source defines. Its text is registered, so that tracebacks show it."""
+    filename = f"<tinyad {source.name} {_count()}>"
+    text = source.text.replace(LOADING, "# given: captured arrays")
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    namespace: dict[str, Any] = {"__name__": source.name, "given": source.given}
+    exec(builtins.compile(text, filename, "exec"), namespace)
+    return namespace[source.name]  # type: ignore[no-any-return]

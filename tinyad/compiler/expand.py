@@ -1,0 +1,51 @@
+"""Functions that the compiler writes out as several NumPy calls, so that passes can see inside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..backend import Array
+from ..primitives import elementwise as e
+from ..primitives import reductions as r
+from ..primitives.shaping import reshape, shape_of
+
+__all__ = ["EXPANSIONS"]
+
+
+def _logsumexp(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+    top = r.max(x, axis, keepdims=True) if math.prod(shape_of(x)) else r.sum(x, axis, keepdims=True)
+    top = e.where(e.isfinite(top), top, 0.0)  # infinite elements would give inf - inf
+    total = e.log(r.sum(e.exp(x - top), axis, keepdims=keepdims))
+    return total + (top if keepdims else reshape(top, shape_of(total)))
+
+
+def _sigmoid(x: Array) -> Array:
+    small = e.exp(-e.abs(x))
+    return e.where(x >= 0, 1.0, small) / (1.0 + small)
+
+
+def _absorb(x: Array, y: Array) -> Array:
+    product = x * y
+    lost = e.logical_and(e.isnan(product), e.logical_or(e.equal(x, 0), e.equal(y, 0)))
+    return e.where(lost, 0.0, product)
+
+
+def _mean(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+    count = math.prod([shape_of(x)[a] for a in axis])
+    return r.sum(x, axis, keepdims) / count
+
+
+EXPANSIONS: dict[str, Callable[..., Any]] = {
+    "absorb": _absorb,
+    "logsumexp": _logsumexp,
+    "mean": _mean,
+    "one_minus_square": lambda x: 1.0 - x * x,
+    "positive": lambda x: x,
+    "reciprocal": lambda x: 1.0 / x,
+    "relu": lambda x: e.maximum(x, 0),
+    "sigmoid": _sigmoid,
+    "softplus": lambda x: e.logaddexp(x, 0.0 * x if x.dtype.kind == "c" else 0.0),
+}
+"""By name of the primitive; each gives the same numbers, up to rounding."""
