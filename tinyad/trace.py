@@ -156,6 +156,8 @@ class Trace:
             x = x.array
         if type(x) is Traced and x.trace is self:
             return x.value
+        if isinstance(x, Constant):
+            return x
         if not isinstance(x, (Tensor, Traced)) and not is_array(x):
             return x
         known = self._constants.get(id(x))

@@ -21,7 +21,7 @@ from .backend import Array, common_module, is_array
 from .tensor import Tensor, unwrap
 
 __all__ = [
-    "Structure", "children", "container", "flatten", "is_fixed", "leaves", "map", "paths", "ravel", "same_static",
+    "Structure", "children", "container", "flatten", "is_fixed", "leaves", "map", "map_static", "paths", "ravel", "same_static",
     "same_structure", "unflatten",
 ]  # fmt: skip
 
@@ -199,6 +199,17 @@ def container(structure: Structure, children: list[Any]) -> Any:
     for name, value in (*zip(structure.keys, children, strict=True), *(structure.static.value if structure.static else ())):
         object.__setattr__(model, name, value)
     return model
+
+
+def map_static(function: Callable[[Any], Any], structure: Structure) -> Structure:
+    """The structure with ``function`` applied to each static value."""
+    static = structure.static
+    if static is not None and structure.kind is not _Fixed:
+        static = _Static(tuple([(name, function(value)) for name, value in static.value]))
+    elif static is not None:
+        static = _Static(function(static.value))
+    children = tuple([map_static(function, child) for child in structure.children])
+    return Structure(structure.kind, structure.keys, children, static)
 
 
 def paths(tree: Any) -> list[str]:

@@ -6,6 +6,7 @@ import builtins
 import functools
 import inspect
 import itertools
+import keyword
 import linecache
 import os
 import threading
@@ -21,6 +22,7 @@ from ..backend import asnumpy, is_array, module_of_type
 from ..program import Constant, Program
 from ..tensor import Tensor, unwrap
 from ..trace import Trace, Traced, TracingError, example_of
+from .draws import refuse_other_draws, with_traced_generators
 from .expand import EXPANSIONS
 from .numpy_source import LOADING, Source, write
 from .passes import optimise
@@ -127,8 +129,8 @@ class Compiled:
         source = self._entry(*tree.flatten((args, kwargs)), args, kwargs).source
         path = Path(path)
         path.write_text(source.text, encoding="utf-8")
-        if source.given:
-            np.savez(path.with_suffix(".npz"), **source.given)
+        if arrays := {name: x for name, x in source.given.items() if is_array(x)}:
+            np.savez(path.with_suffix(".npz"), **arrays)
 
     def _entry(self, leaves: list[Any], structure: tree.Structure, args: Any, kwargs: Any) -> _Entry:
         settings = self._settings(args, kwargs)
@@ -170,8 +172,10 @@ class Compiled:
             for k in dynamic:
                 argument = current.argument(example_of(leaves[k]), names[k])
                 opened[k] = Tensor(argument) if isinstance(leaves[k], Tensor) else argument
-            inner_args, inner_kwargs = tree.unflatten(structure, opened)
+            inner_args, inner_kwargs = tree.unflatten(with_traced_generators(structure, current), opened)
+            refuse = refuse_other_draws(self.f)
             result, out_structure = tree.flatten(self.f(*inner_args, **inner_kwargs))
+            refuse()
         traced = current.program(result).pruned()
         traced.name = _identifier(getattr(self.f, "__name__", "program"))
         program = optimise(traced)
@@ -264,7 +268,8 @@ def _identifier(text: str) -> str:
     word = "".join(c if c.isalnum() else "_" for c in text.replace("']", "").replace("['", "_"))
     while "__" in word:
         word = word.replace("__", "_")
-    return word.strip("_") or "program"
+    word = word.strip("_")
+    return "program" if not word or keyword.iskeyword(word) or word[0].isdigit() else word
 
 
 def _loaded(source: Source) -> Function:
@@ -274,4 +279,5 @@ def _loaded(source: Source) -> Function:
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     namespace: dict[str, Any] = {"__name__": source.name, "given": source.given}
     exec(builtins.compile(text, filename, "exec"), namespace)
+    namespace.update(source.given)  # generators: the caller's, not new ones
     return namespace[source.name]  # type: ignore[no-any-return]

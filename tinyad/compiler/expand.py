@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..backend import Array
+from ..backend import Array, is_mutable, module_of
 from ..primitives import elementwise as e
 from ..primitives import reductions as r
 from ..primitives.shaping import reshape, shape_of
@@ -28,6 +28,9 @@ def _sigmoid(x: Array) -> Array:
 
 def _absorb(x: Array, y: Array) -> Array:
     product = x * y
+    for factor in (x, y):
+        if is_mutable(factor) and module_of(factor).isfinite(factor).all():  # known now, and harmless
+            return product
     lost = e.logical_and(e.isnan(product), e.logical_or(e.equal(x, 0), e.equal(y, 0)))
     return e.where(lost, 0.0, product)
 

@@ -31,7 +31,8 @@ class Source:
     Attributes:
         text: a Python module that defines the function ``name`` and needs NumPy alone.
         name: of the function. It takes the inputs in order and returns a tuple of the outputs.
-        given: arrays that the text does not spell out, by the name under which it expects them in ``given``.
+        given: arrays that the text does not spell out, by the name under which it expects them in ``given``; and generators,
+            for which the text makes new ones.
         nbytes: of planned memory.
     """
 
@@ -73,7 +74,8 @@ def _assigned(line: tuple[str, int] | None) -> str | None:
         statement = ast.parse(text).body[0]
     except (SyntaxError, IndexError):
         return None
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    named = isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Lambda)
+    targets = statement.targets if named else []
     return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
@@ -102,7 +104,7 @@ class _Writer:
         self._write_body()
         results = [self._result(k, x) for k, x in enumerate(program.outputs)]
         head = [f"# {self._summary()}", "import numpy as np", ""]
-        if self.given:
+        if any(isinstance(x, np.ndarray) for x in self.given.values()):
             head += [LOADING, ""]
         if constants:
             head += ["# constants", *constants, ""]
@@ -118,6 +120,9 @@ class _Writer:
         return f"{self.program.name}: {count} operations, {len(self.plan.blocks)} blocks of memory"
 
     def _constant(self, c: Constant) -> str:
+        if isinstance(c.array, np.random.Generator):
+            self.given[c.name] = c.array
+            return f"{c.name} = np.random.default_rng()"
         array = np.asarray(c.array)
         text = _expression(array)
         if text is None:
@@ -160,7 +165,7 @@ class _Writer:
             if instruction.line != line:
                 line = instruction.line
                 if text := linecache.getline(*line).strip() if line else "":
-                    written[0] = f"{written[0]:<60}  # {text}" if len(written[0]) < 100 else written[0]
+                    written[0] = f"{written[0]:<60}  # {text if len(text) <= 60 else text[:57] + '...'}"
             self.body += [f"    {each}" for each in written]
 
     def _statements(self, instruction: Instruction) -> list[str]:

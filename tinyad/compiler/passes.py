@@ -87,8 +87,8 @@ def fold_constants(program: Program) -> Program:
     kept = []
     for instruction in program.instructions:
         inputs = [instead.get(x, x) if isinstance(x, Value) else x for x in instruction.inputs]
-        known = all(isinstance(x, Constant) or not isinstance(x, Value) for x in inputs)
-        if known and len(instruction.outputs) == 1 and is_pure(instruction):
+        known = is_pure(instruction) and all(isinstance(x, Constant) or not isinstance(x, Value) for x in inputs)
+        if known and len(instruction.outputs) == 1:
             arrays = [x.array if isinstance(x, Constant) else x for x in inputs]
             with np.errstate(all="ignore"):
                 result = instruction.operation.apply(*arrays, **instruction.params)
