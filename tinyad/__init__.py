@@ -15,6 +15,7 @@ from .compiler import compile
 from .contexts import detect_anomaly, no_grad
 from .creation import arange, asarray, eye, full, linspace, ones, ones_like, tensor, zeros, zeros_like
 from .custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
+from .loops import fori, scan
 from .primitives.elementwise import (
     abs,
     acos,
@@ -159,6 +160,7 @@ __all__ = [
     "eye",
     "flip",
     "floor",
+    "fori",
     "full",
     "gnvp",
     "grad",
@@ -213,6 +215,7 @@ __all__ = [
     "reshape",
     "roll",
     "round",
+    "scan",
     "sigmoid",
     "sign",
     "sin",

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinyad.doctor import Findings
 
 __all__ = ["main"]
 
@@ -16,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
+    if argv is None and arguments.command != "doctor":
+        _apply_findings()
     try:
         status: int = arguments.run(arguments)
     except ModuleNotFoundError as error:
@@ -31,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tinyad", description="Automatic differentiation in NumPy.")
     commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
     _add_demo(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -54,6 +62,67 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     chosen = {name: getattr(arguments, name) for name in ("data", "seed", "epochs", "out", "dtype")}
     return 0 if demo(**chosen).passed else 1
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what would make NumPy faster on this machine",
+        description="Look at the processor, the BLAS under NumPy, the GPU and the optional packages, and try in child processes "
+        "which settings make matrix products faster. What helps is kept, and the other commands start with it.",
+    )
+    what = doctor.add_mutually_exclusive_group()
+    what.add_argument("--json", action="store_true", help="print the findings for machines")
+    what.add_argument(
+        "--shell", action="store_true", help="print only what helps, as lines for a shell; nothing if nothing does"
+    )
+    how = doctor.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="measure for seconds only, and see less in the noise")
+    how.add_argument("--cached", action="store_true", help="with --shell: what an earlier run found and is not set, at once")
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from tinyad import doctor
+
+    if arguments.cached and not arguments.shell:
+        raise ValueError("--cached gives only what to set; add --shell.")
+    if arguments.cached:
+        setting = doctor.to_apply(os.environ)
+    else:
+        duration = "a few seconds" if arguments.quick else "up to half a minute"
+        print(f"Trying settings in child processes, {duration} ...", file=sys.stderr)
+        found = doctor.examine(arguments.quick)
+        setting = found.setting
+        if not arguments.shell:
+            print(found.json() if arguments.json else f"\n{found}\n", flush=True)
+        _keep(found)
+    if arguments.shell:
+        print(*(f"{line}\n" for line in doctor.export_lines(setting)), sep="", end="")
+    return 0
+
+
+def _keep(found: Findings) -> None:
+    """Keep what was found, and say where. On stderr, because stdout may go to a program."""
+    from tinyad import doctor
+
+    try:
+        file = doctor.save(found)
+    except (OSError, ValueError) as error:
+        print(f"Not kept, for the other commands to go by: {error}.", file=sys.stderr)
+    else:
+        applied = "; other commands of `python -m tinyad` now set this themselves, unless TINYAD_NO_DOCTOR=1 is set"
+        print(f"Kept in {file}{applied if found.setting else ''}.", file=sys.stderr)
+
+
+def _apply_findings() -> None:
+    """Start again with what the doctor found, if there is something that is not set yet."""
+    from tinyad import doctor
+
+    if setting := doctor.to_apply(os.environ):
+        lines = " ".join(f"{name}={value}" for name, value in setting.items())
+        print(f"tinyad: with {lines}, as `python -m tinyad doctor` found (TINYAD_NO_DOCTOR=1: without).", file=sys.stderr)
+        doctor.restart(setting)
 
 
 if __name__ == "__main__":

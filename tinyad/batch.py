@@ -43,7 +43,7 @@ def batch(program: Program, values: Sequence[Any], mapped: Sequence[bool]) -> tu
             led.update(instruction.outputs)
         else:
             result = instruction.operation.apply(*operands, **instruction.params)
-        known.update(zip(instruction.outputs, result if len(instruction.outputs) != 1 else (result,), strict=True))
+        known.update(zip(instruction.outputs, result if type(result) is list else (result,), strict=True))
     return [value_of(x, known) for x in program.outputs], [isinstance(x, Value) and x in led for x in program.outputs]
 
 

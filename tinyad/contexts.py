@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from .kinds import Primitive
 from .tape import Node, instead_of_recording
 from .tensor import Tensor
 
-__all__ = ["detect_anomaly", "is_engine", "is_paused", "no_grad", "recording", "recording_by", "seeks_anomalies"]
+__all__ = ["detect_anomaly", "is_engine", "is_paused", "no_grad", "pauses", "recording", "recording_by", "seeks_anomalies"]
 
 
 @contextmanager
@@ -53,7 +54,16 @@ def is_engine(filename: str) -> bool:
     return relative != filename and not relative.startswith(("models" + os.sep, "optim" + os.sep))
 
 
-def no_grad() -> Any:
+_pauses: ContextVar[int] = ContextVar("pauses", default=0)
+
+
+def pauses() -> int:
+    """How many `no_grad` surround us. Unlike `is_paused` it counts those outside a derivative that is being taken."""
+    return _pauses.get()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
     """A context in which nothing is recorded: results are constants.
 
     A derivative transform called inside still differentiates its own function.
@@ -65,14 +75,20 @@ def no_grad() -> Any:
     >>> y
     Tensor(4., dtype=float64)
     """
-    return recording_by(_forget)
+    token = _pauses.set(_pauses.get() + 1)
+    try:
+        with recording_by(_forget):
+            yield
+    finally:
+        _pauses.reset(token)
 
 
 def detect_anomaly() -> Any:
     """A context that finds the operation where a gradient turns NaN or infinite.
 
     Inside it each operation remembers the user's line (about 1 microsecond more an operation), and a reverse walk raises
-    `FloatingPointError` at the first operation that turns a finite cotangent into a non-finite one.
+    `FloatingPointError` at the first operation that turns a finite cotangent into a non-finite one. Put it around a function
+    that is traced (`vmap`): inside one, and inside `no_grad`, it does nothing.
 
     >>> import tinyad as ad
     >>> with ad.detect_anomaly():
@@ -81,7 +97,7 @@ def detect_anomaly() -> Any:
         ...
     FloatingPointError: the derivative of `sqrt` turned a finite cotangent into inf or nan...
     """
-    return recording_by(_forget if is_paused() else _record_with_line)
+    return recording_by(instead_of_recording.get() or _record_with_line)
 
 
 def recording() -> Any:

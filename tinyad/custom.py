@@ -18,7 +18,7 @@ from .reverse import reverse
 from .tape import Node, record, variable
 from .tensor import Tensor, unwrap
 
-__all__ = ["checkpoint", "custom_jvp", "custom_vjp", "stop_gradient"]
+__all__ = ["Call", "call", "checkpoint", "custom_jvp", "custom_vjp", "on_tape", "stop_gradient"]
 
 Function = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def stop_gradient(x: Any) -> Any:
 # ---- a node that calls back into Python
 
 
-class _Call(Primitive):
+class Call(Primitive):
     """A call of a user's function. Its result is a list of outputs; `_Pick` takes one of them.
 
     ``pull(cotangents, inputs)`` and ``push(tangents, inputs)`` have one entry per output or input, ``None`` for zero.
@@ -59,7 +59,7 @@ class _Call(Primitive):
 
 
 class _Pick(Primitive):
-    """One output of a `_Call`."""
+    """One output of a `Call`."""
 
     def __init__(self) -> None:
         self.name = "pick"
@@ -88,7 +88,7 @@ class _Several:
     dtype = None
 
 
-def _call(primitive: _Call, inputs: Sequence[Any], older: Sequence[Node], outputs: Sequence[Any]) -> list[Any]:
+def call(primitive: Call, inputs: Sequence[Any], older: Sequence[Node], outputs: Sequence[Any]) -> list[Any]:
     """Put one call on the tape. ``older`` are further nodes it depends on."""
     parents = (*[x.node if isinstance(x, Tensor) else None for x in inputs], *older)
     if all(parent is None for parent in parents):
@@ -121,13 +121,14 @@ def _pull(
     outputs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[Any], recorded: bool, guarded: bool = False
 ) -> list[Any]:
     """A reverse walk from the outputs that are on the tape and have a cotangent, to leaves that may be constants."""
-    pairs = [(y.node, g) for y, g in zip(outputs, cotangents, strict=True) if g is not None and _on_tape(y)]
-    nodes = [leaf if isinstance(leaf, Node) else leaf.node for leaf in leaves if isinstance(leaf, Node) or _on_tape(leaf)]
+    pairs = [(y.node, g) for y, g in zip(outputs, cotangents, strict=True) if g is not None and on_tape(y)]
+    nodes = [leaf if isinstance(leaf, Node) else leaf.node for leaf in leaves if isinstance(leaf, Node) or on_tape(leaf)]
     found = iter(reverse([node for node, _ in pairs], [g for _, g in pairs], nodes, recorded=recorded, guarded=guarded)[0])
-    return [next(found) if isinstance(leaf, Node) or _on_tape(leaf) else None for leaf in leaves]
+    return [next(found) if isinstance(leaf, Node) or on_tape(leaf) else None for leaf in leaves]
 
 
-def _on_tape(y: Any) -> bool:
+def on_tape(y: Any) -> bool:
+    """Whether a value is a Tensor that is being recorded."""
     return isinstance(y, Tensor) and y.node is not None
 
 
@@ -180,15 +181,15 @@ def checkpoint(f: Function) -> Function:
             leaves, results = again(values)
             return _push(results, [*leaves, *older], tangents, _is_recorded([*tangents, *values]))
 
-        primitive = _Call(f"checkpoint({getattr(f, '__name__', 'f')})", pull, push)
-        return tree.unflatten(out_structure, _call(primitive, inputs, older, _arrays(outputs)))
+        primitive = Call(f"checkpoint({getattr(f, '__name__', 'f')})", pull, push)
+        return tree.unflatten(out_structure, call(primitive, inputs, older, _arrays(outputs)))
 
     return forgetful
 
 
 def _older(outputs: Sequence[Any], start: int) -> list[Node]:
     """The nodes from before ``start`` on which the outputs depend directly: what a function closes over."""
-    stack = [y.node for y in outputs if _on_tape(y)]
+    stack = [y.node for y in outputs if on_tape(y)]
     seen, found = set(stack), []
     while stack:
         node = stack.pop()
@@ -207,11 +208,11 @@ def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any]
     pairs = [
         (leaf if isinstance(leaf, Node) else leaf.node, t)
         for leaf, t in zip(leaves, tangents, strict=True)
-        if t is not None and (isinstance(leaf, Node) or _on_tape(leaf))
+        if t is not None and (isinstance(leaf, Node) or on_tape(leaf))
     ]
-    nodes = [y.node for y in outputs if _on_tape(y)]
+    nodes = [y.node for y in outputs if on_tape(y)]
     found = iter(forward(nodes, [node for node, _ in pairs], [t for _, t in pairs], recorded=recorded)[0])
-    return [next(found) if _on_tape(y) else None for y in outputs]
+    return [next(found) if on_tape(y) else None for y in outputs]
 
 
 # ---- rules given by the user
@@ -230,7 +231,7 @@ class _Custom:
 
     def _closed(self, outputs: Sequence[Any]) -> Sequence[Any]:
         """The outputs of a run on plain arrays; they must not be on the tape."""
-        if any(_on_tape(y) for y in outputs):
+        if any(on_tape(y) for y in outputs):
             raise ValueError(
                 f"{self._name()}: the function uses a recorded Tensor that it does not get as an argument, so its rule cannot "
                 f"speak of it. Pass it as an argument"
@@ -274,7 +275,7 @@ class custom_vjp(_Custom):
 
     def __call__(self, *args: Any) -> Any:
         inputs, structure = tree.flatten(args)
-        if not any(_on_tape(x) for x in inputs):
+        if not any(on_tape(x) for x in inputs):
             return self.f(*args)
         if self.forward is None or self.backward is None:
             raise TypeError(f"{self._name()} has no rule yet; call .defvjp(forward, backward) first")
@@ -308,7 +309,7 @@ class custom_vjp(_Custom):
                 results = cotangents(seeds, kept)
             return _pull(results, tangents, seeds, _is_recorded([*tangents, *values]))
 
-        return tree.unflatten(out_structure, _call(_Call(self._name(), pull, push), inputs, (), outputs))
+        return tree.unflatten(out_structure, call(Call(self._name(), pull, push), inputs, (), outputs))
 
     def _per_input(self, result: Any, structure: tree.Structure, inputs: Sequence[Any]) -> list[Any]:
         arguments = structure.children
@@ -350,7 +351,7 @@ class custom_jvp(_Custom):
 
     def __call__(self, *args: Any) -> Any:
         inputs, structure = tree.flatten(args)
-        if not any(_on_tape(x) for x in inputs):
+        if not any(on_tape(x) for x in inputs):
             return self.f(*args)
         if self.rule is None:
             raise TypeError(f"{self._name()} has no rule yet; call .defjvp(rule) first")
@@ -376,4 +377,4 @@ class custom_jvp(_Custom):
                 results = tangent(values, directions)
             return _pull(results, g, directions, _is_recorded([*g, *values]), guarded)
 
-        return tree.unflatten(out_structure, _call(_Call(self._name(), pull, push), inputs, (), outputs))
+        return tree.unflatten(out_structure, call(Call(self._name(), pull, push), inputs, (), outputs))

@@ -23,7 +23,8 @@ from .tensor import unwrap
 __all__ = ["Constant", "Instruction", "Operation", "Program", "Value", "evaluate"]
 
 Operation = Primitive
-"""What an instruction does: a `Primitive`, or anything with its ``name``, ``apply`` and ``batch``."""
+"""What an instruction does: a `Primitive`, or anything with its ``name``, ``apply`` and ``batch``; of several results it gives a
+list."""
 
 
 class Value:
@@ -143,10 +144,14 @@ class Program:
 
     def pruned(self) -> Program:
         """The program without instructions whose results nobody uses."""
+        return self.needing(set())
+
+    def needing(self, known: set[Value]) -> Program:
+        """The program without instructions whose results nobody uses, or all of whose results are known already."""
         needed = {v for v in self.outputs if isinstance(v, Value)}
         kept = []
         for instruction in reversed(self.instructions):
-            if not needed.isdisjoint(instruction.outputs):
+            if not needed.isdisjoint(instruction.outputs) and not known.issuperset(instruction.outputs):
                 needed.update(instruction.values())
                 kept.append(instruction)
         return Program(self.inputs, kept[::-1], self.outputs, self.name)
@@ -199,7 +204,7 @@ def evaluate(program: Program, values: Sequence[Any]) -> list[Any]:
     for instruction in program.instructions:
         operands = [value_of(x, known) for x in instruction.inputs]
         result = instruction.operation.apply(*operands, **instruction.params)
-        known.update(zip(instruction.outputs, result if len(instruction.outputs) != 1 else (result,), strict=True))
+        known.update(zip(instruction.outputs, result if type(result) is list else (result,), strict=True))
     return [value_of(x, known) for x in program.outputs]
 
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
 from .array_interface import ArrayInterface
 from .backend import Kernels, is_array, register
-from .contexts import is_engine, recording_by
+from .contexts import is_engine, is_paused, pauses, recording_by
 from .forward import forward
 from .kinds import NONDIFFERENTIABLE, PRIMITIVES, nondifferentiable
 from .program import Constant, Instruction, Operation, Program, Value
@@ -29,7 +30,7 @@ from .reverse import reverse
 from .tape import Node, Variable, instead_of_recording
 from .tensor import Tensor, unwrap
 
-__all__ = ["Trace", "Traced", "TracingError", "example_of", "trace"]
+__all__ = ["Trace", "Traced", "TracingError", "constant", "example_of", "trace", "youngest"]
 
 _next_level = itertools.count().__next__
 
@@ -76,7 +77,10 @@ class Traced(ArrayInterface):
         raise self.trace.refusal("int()", "Keep it an array, for instance with .astype(int)")
 
     def __index__(self) -> int:
-        raise self.trace.refusal("a Python index, length or count", "It must be known beforehand")
+        raise self.trace.refusal(
+            "a Python integer: an index into a list or a plain array, the end of a slice or range, a length",
+            "To index with it, index an array of tinyad's: ad.asarray(a)[i], or ad.stack(items)[i]; lengths must be known",
+        )
 
     def __complex__(self) -> complex:
         raise self.trace.refusal("complex()", "Keep it an array, for instance with .astype(complex)")
@@ -95,8 +99,15 @@ class Traced(ArrayInterface):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self.trace.refusal(
             "a plain NumPy array",
-            "To build an array use ad.stack, ad.concat or ad.where; to index a constant array write ad.asarray(a)[i]; to "
-            "assign into one, build the new one",
+            "Build arrays with ad.stack, ad.concat or ad.where instead of assigning into plain ones; to index a plain array a "
+            "write ad.asarray(a)[i]",
+        )
+
+    def nonzero(self) -> Any:
+        """Refused."""
+        raise self.trace.refusal(
+            "a mask to pick elements with: how many are picked depends on the values",
+            "Keep the shape and choose elementwise, with ad.where(mask, x, 0)",
         )
 
     def copy(self) -> Traced:
@@ -126,14 +137,19 @@ class Trace:
         self.inputs: list[Value] = []
         self.instructions: list[Instruction] = []
         self.closed = False
+        self._start = 0
+        self._opened_by: CodeType | None = None
+        self._pauses = 0
         self._by_value: dict[Value, Instruction] = {}
         self._constants: dict[int, Constant] = {}
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
         """A context in which functions called on the arguments are written down."""
-        outside = instead_of_recording.get()
+        outside = None if is_paused() else instead_of_recording.get()  # derivatives taken inside need their tape all the same
         self._start = Node(None, (), (), {}, np.float64()).id
+        self._opened_by = sys._getframe(2).f_code  # past this generator and the `with`
+        self._pauses = pauses()
         try:  # the examples may be anything, so floating-point errors in them mean nothing
             with np.errstate(all="ignore"), recording_by(lambda *made: self._record(outside, *made)):
                 yield self
@@ -146,15 +162,23 @@ class Trace:
         self.inputs.append(value)
         return Traced(example, self, value)
 
+    def as_traced(self, x: Any) -> Traced:
+        """A result as a value of this trace: one that does not depend on the arguments becomes a constant."""
+        array = unwrap(x)
+        if self._owns(array):
+            return array  # type: ignore[no-any-return]
+        known = self.operand(x if hasattr(array, "dtype") else np.asarray(array))
+        return Traced(example_of(known.array), self, known)
+
     def program(self, outputs: Sequence[Any]) -> Program:
         """All that was written down, with these results."""
         return Program(self.inputs, self.instructions, [self.operand(out) for out in outputs])
 
     def operand(self, x: Any) -> Any:
         """An operand as a program has it: a value, or a Python number."""
-        if isinstance(x, Tensor) and type(x.array) is Traced and x.array.trace is self:
+        if isinstance(x, Tensor) and (x.node is None or self._owns(x.array) or not self._is_foreign(x.node)):
             x = x.array
-        if type(x) is Traced and x.trace is self:
+        if self._owns(x):
             return x.value
         if isinstance(x, Constant):
             return x
@@ -169,8 +193,10 @@ class Trace:
         """Write down one operation of one result, and give the result."""
         if (expansion := self.expansions.get(operation.name)) is not None:
             return expansion(*operands, **params)
-        examples = [example_of(x) for x in operands]
-        out = operation.kernels.common(examples)(*examples, **params)
+        if operation is constant.primitive and not self.differentiable:  # type: ignore[attr-defined]
+            return operands[0]
+        operands = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in operands]
+        out = _like_result(operation, [example_of(x) for x in operands], params)
         if all(_is_number(x) for x in operands):
             out = out.item()  # between Python numbers: it stays one
         return self.emit(operation, operands, params, [out])[0]
@@ -178,30 +204,43 @@ class Trace:
     def emit(self, operation: Any, operands: Sequence[Any], params: dict[str, Any], examples: Sequence[Any]) -> list[Traced]:
         """Write down one operation whose results are like ``examples``."""
         if self.closed:
-            raise TracingError(
-                f"{operation.name}: a value from inside a traced function ({self.purpose}) was kept after its end and used at "
-                f"{_shown(_origin()[0])}. Return it instead"
-            )
-        line, section = _origin()
+            raise self.refusal(f"an operand of {operation.name}", "")
+        line, section = _origin(self._opened_by)
         outputs = tuple([_value(operation.name, example) for example in examples])
         instruction = Instruction(operation, tuple([self.operand(x) for x in operands]), params, outputs, line, section)
         self.instructions.append(instruction)
         for value in outputs:
             self._by_value[value] = instruction
-        return [Traced(example, self, value) for example, value in zip(examples, outputs, strict=True)]
+        made = [Traced(example, self, value) for example, value in zip(examples, outputs, strict=True)]
+        if self.differentiable and pauses() > self._pauses and NONDIFFERENTIABLE.get(operation.name) is not operation:
+            return [constant(x) for x in made]  # the function itself says `no_grad`, which holds when its program is run
+        return made
+
+    def since(self, start: int, inputs: Sequence[Any], outputs: Sequence[Any]) -> Program:
+        """What was written down from instruction number ``start`` on, as a program of its own: its inputs are those given, then
+        all that it uses from before."""
+        program = Program([], self.instructions[start:], [self.operand(x) for x in outputs]).pruned()
+        known = {*inputs, *[value for instruction in program.instructions for value in instruction.outputs]}
+        used = [*[value for instruction in program.instructions for value in instruction.values()], *program.outputs]
+        program.inputs = [*inputs, *dict.fromkeys(x for x in used if type(x) is Value and x not in known)]
+        return program
 
     def _record(self, outside: Any, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
         """What `tinyad.tape.record` does in here: a derivative may be taken inside, so nodes are made as ever. An operand that is
         a Tensor of a derivative outside becomes a constant with its place on that tape."""
-        if type(out) is not Traced or out.trace is not self:
+        if not self._owns(out):
             return (
                 outside(primitive, parents, saved, params, out)
                 if outside
                 else Tensor(out, Node(primitive, parents, saved, params, out))
             )
         node = Node(primitive, parents, saved, params, out)
-        instruction = self._by_value[out.value]
+        instruction = self._by_value.get(out.value)
+        if instruction is None:
+            return Tensor(out, node)
         node.line = instruction.line  # type: ignore[assignment]
+        if instruction.operation is not primitive:  # one of several results of a call, whose operands were taken care of
+            return Tensor(out, node)
         inputs = list(instruction.inputs)
         for k, parent in enumerate(parents[: len(inputs)]):
             operand = inputs[k]
@@ -213,6 +252,16 @@ class Trace:
     def captured(self, tensor: Tensor) -> Constant:
         """The constant for a Tensor of a derivative outside."""
         return Constant("c", tensor)
+
+    def _owns(self, x: Any) -> bool:
+        return type(x) is Traced and x.trace is self
+
+    def lifted(self, tensor: Tensor) -> Tensor:
+        """A Tensor of a derivative outside as a constant of this trace, at its place on that tape."""
+        node = tensor.node
+        if node is None or self._owns(tensor.array) or not self._is_foreign(node):
+            return tensor
+        return Tensor(Traced(example_of(tensor), self, self.captured(tensor)), node)
 
     def _is_foreign(self, node: Node) -> bool:
         """Whether a node belongs to a derivative outside, not only to one that began and ends in here."""
@@ -228,12 +277,15 @@ class Trace:
 
     def refusal(self, what: str, remedy: str) -> TracingError:
         """The error for something that needs a value."""
+        where = f"at\n  {_shown(_origin(self._opened_by)[0])}\n"
         if self.closed:
             return TracingError(
-                f"a value from inside a traced function ({self.purpose}) was kept after its end. Return it instead"
+                f"{self.purpose}: a value from inside a traced function was kept after its end and used as {what}, {where}"
+                f"but it has no value there. Return it from the function instead; a function with a rule of its own "
+                f"(custom_vjp, custom_jvp) gets it as an argument."
             )
         return TracingError(
-            f"{self.purpose}: a traced value was used as {what}, at\n  {_shown(_origin()[0])}\n"
+            f"{self.purpose}: a traced value was used as {what}, {where}"
             f"but the function is traced once for all values of the same shape. {remedy}{self.remedy}."
         )
 
@@ -245,10 +297,33 @@ def trace(function: Callable[[list[Any]], Sequence[Any]], examples: Sequence[Any
     return current.program(outputs)
 
 
+def lifted_into(operands: Sequence[Any]) -> list[Any]:
+    """Operands of a call that leaves one node for many operations: Tensors of a derivative outside the youngest trace among
+    them become constants of that trace, so that what the call does with their arrays is written down as done with them."""
+    traced = [array for array in map(unwrap, operands) if type(array) is Traced]
+    current = max((x.trace for x in traced), key=lambda found: found.level, default=None)
+    if current is None or not current.differentiable:
+        return list(operands)
+    return [current.lifted(x) if isinstance(x, Tensor) and x.node is not None else x for x in operands]
+
+
 def example_of(x: Any) -> Any:
     """An array with the shape and dtype of an array, Tensor or traced array; a number as it is."""
     x = unwrap(x)
     return x.example if type(x) is Traced else x
+
+
+def _like_result(operation: Operation, examples: Sequence[Any], params: dict[str, Any]) -> Any:
+    """An array like the operation's result: only its shape and dtype matter."""
+    kernel = operation.kernels.common(examples)
+    try:
+        return kernel(*examples, **params)
+    except np.linalg.LinAlgError:  # the examples need not be matrices that have an inverse
+        return kernel(*[_identity_like(x) for x in examples], **params)
+
+
+def _identity_like(x: Any) -> Any:
+    return np.zeros_like(x) + np.eye(*x.shape[-2:], dtype=x.dtype) if np.ndim(x) > 1 else x
 
 
 def _is_number(x: Any) -> bool:
@@ -278,6 +353,7 @@ def youngest(operands: Sequence[Any]) -> Trace:
 
 
 _strong = nondifferentiable("asarray", lambda xp, x, dtype=None: xp.asarray(x, dtype), doc="A number as an array.")
+constant = nondifferentiable("stop_gradient", lambda xp, x: x, doc="The same values without a place on the tape.")
 
 
 class _Module:
@@ -294,6 +370,20 @@ class _Module:
             return _strong(x, dtype=dtype)
         return x if dtype is None or x.dtype == dtype else x.astype(dtype)
 
+    array = asarray  # nobody writes into a traced array, so it needs no copy
+
+    def asnumpy(self, x: Traced) -> Any:
+        """Refused."""
+        return x.__array__()
+
+    def zeros_like(self, x: Any, dtype: Any = None) -> Any:
+        """Zeros, which do not depend on ``x``."""
+        return np.zeros(np.shape(x), dtype or x.dtype)
+
+    def ones_like(self, x: Any, dtype: Any = None) -> Any:
+        """Ones, which do not depend on ``x``."""
+        return np.ones(np.shape(x), dtype or x.dtype)
+
 
 register(Traced, _Module(), _instead)
 
@@ -301,20 +391,30 @@ register(Traced, _Module(), _instead)
 # ---- where an operation comes from
 
 _WALKS = {reverse.__code__: "backward", forward.__code__: "tangent"}
+_NUMPY = os.path.dirname(np.__file__) + os.sep
 
 
-def _origin() -> tuple[tuple[str, int] | None, str]:
-    """The user's line, and which walk is at work. In a walk it is the line that recorded the node the walk is at."""
-    frame: FrameType | None = sys._getframe(2)
+def _origin(stop: CodeType | None) -> tuple[tuple[str, int] | None, str]:
+    """The user's line, and which walk is at work. What a walk does by itself has the line that recorded the node it is at.
+
+    ``stop`` is where the trace began: walks further out have called what is being traced, and are no part of it.
+    """
+    line, frame = None, _caller()
     while frame is not None:
         code = frame.f_code
         if code in _WALKS:
-            node = frame.f_locals.get("node")
-            return getattr(node, "line", None), _WALKS[code]
-        if not is_engine(code.co_filename) and "numpy" not in code.co_filename:
-            return (code.co_filename, frame.f_lineno), "forward"
+            recorded = getattr(frame.f_locals.get("node"), "line", None)
+            return line or (recorded if isinstance(recorded, tuple) else None), _WALKS[code]
+        if line is None and not is_engine(code.co_filename) and not code.co_filename.startswith(_NUMPY):
+            line = (code.co_filename, frame.f_lineno)
+        if code is stop:
+            break
         frame = frame.f_back
-    return None, "forward"
+    return line, "forward"
+
+
+def _caller() -> FrameType | None:
+    return sys._getframe(3)
 
 
 def _shown(line: tuple[str, int] | None) -> str:

@@ -45,6 +45,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/batch.py",
     "tinyad/transforms.py",
     "tinyad/custom.py",
+    "tinyad/loops.py",
     "tinyad/compiler/draws.py",
     "tinyad/compiler/expand.py",
     "tinyad/compiler/passes.py",

@@ -144,7 +144,7 @@ VIEWS: dict[str, Line] = {
     "getitem": _getitem,
     "matrix_transpose": _transposed,
     "permute_dims": _permuted,
-    "reshape": lambda i, x, out: f"{x[0]}.reshape{shape_text(i.out.shape)}",
+    "reshape": lambda i, x, out: f"{x[0]}.reshape({', '.join(map(str, i.out.shape)) or '()'})",
 }
 """Lines that give a view where they can."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import keyword
 import linecache
 import re
@@ -54,7 +55,7 @@ def write(program: Program, donated: Sequence[Value] = ()) -> Source:
 def _name_values(program: Program) -> None:
     """Names for all values: the user's variable where a line of the user's code assigns one, else the operation's."""
     instructions = program.instructions
-    for instruction, following in zip(instructions, [*instructions[1:], None], strict=True):
+    for instruction, following in itertools.zip_longest(instructions, instructions[1:]):
         last = following is None or (following.line, following.section) != (instruction.line, instruction.section)
         target = _assigned(instruction.line) if last and instruction.section == "forward" else None
         for value in instruction.outputs:
@@ -206,9 +207,11 @@ class _Writer:
 def _expression(array: Any) -> str | None:
     """A constant as Python text, if it is short."""
     dtype = str(array.dtype)
+    if not array.size:
+        return f'np.empty({shape_text(array.shape)}, "{dtype}")'
     if array.ndim == 0:
         return f'np.array({array.item()!r}, "{dtype}")'.replace("nan", "np.nan").replace("inf", "np.inf")
-    if array.size and (array == array.flat[0]).all():
+    if (array == array.flat[0]).all():
         one = array.flat[0].item()
         if one in (0, 1) and not np.signbit(np.real(one)):
             return f'np.{"ones" if one else "zeros"}({shape_text(array.shape)}, "{dtype}")'

@@ -301,7 +301,7 @@ def share_subexpressions(program: Program) -> Program:
         inputs = [instead.get(x, x) if isinstance(x, Value) else x for x in instruction.inputs]
         instruction.inputs = tuple([_shared(x, constants) for x in inputs])
         operands = [x if isinstance(x, Value) else (type(x), repr(x)) for x in instruction.inputs]
-        key = (instruction.name, tuple(operands), _frozen(instruction.params))
+        key = (instruction.operation, tuple(operands), _frozen(instruction.params))
         earlier = first.setdefault(key, instruction) if is_pure(instruction) else instruction
         if earlier is instruction:
             kept.append(instruction)

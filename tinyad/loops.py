@@ -1,0 +1,484 @@
+"""Loops that stay loops: `scan` and `fori`.
+
+The step is traced once into a program, the loop's body, whatever the number of steps. A derivative of the loop is another loop
+over another body, made by tracing the body's own derivative:
+
+* forward mode carries values and tangents side by side;
+* reverse mode runs a loop that also stacks up the values its derivative will need (or, with ``checkpoint``, only the carries, and
+  computes the rest again), then a loop backwards over these stacks;
+* a batch carries all examples at once.
+
+Since each of them is a loop again, they nest to any order, and the compiler needs to know one thing only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .backend import common_module, is_array
+from .batch import batch
+from .custom import Call, call, on_tape
+from .forward import forward
+from .primitives.joining import concat
+from .primitives.reductions import broadcast_to
+from .primitives.shaping import moveaxis, reshape, shape_of
+from .program import Constant, Instruction, Program, Value, evaluate
+from .reverse import reverse
+from .tape import variable
+from .tensor import Tensor, unwrap
+from .trace import Trace, Traced, example_of, lifted_into, youngest
+
+__all__ = ["Loop", "fori", "scan"]
+
+Function = Callable[..., Any]
+
+
+def scan(
+    step: Function, carry: Any, xs: Any = None, length: int | None = None, checkpoint: bool | int = False
+) -> tuple[Any, Any]:
+    """Apply ``carry, y = step(carry, x)`` for each ``x`` along the first axis of ``xs``.
+
+    Args:
+        step: a function of the carry and one ``x``; it returns the next carry, of the same structure, shapes and dtypes, and ``y``.
+            It is traced once, so it must not branch on values. It may use Tensors it does not get as arguments.
+        carry: a tree of arrays, before the first step.
+        xs: a tree of arrays with one row a step; ``None`` for none, then ``step`` gets ``None`` and ``length`` is needed.
+        length: the number of steps.
+        checkpoint: how a gradient remembers the steps: ``False`` keeps what each step needs; a number ``k`` keeps one carry
+            every ``k`` steps and computes the steps between again, for one more evaluation; ``True`` takes the square root of
+            the number of steps, which keeps least.
+
+    Returns:
+        The last carry, and the ``y`` of all steps stacked along a first axis.
+
+    Raises:
+        ValueError: if the lengths of ``xs`` differ, or the step changes the carry's structure, shape or dtype.
+        TracingError: if the step needs a value.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 2., 9.]))
+    >>> ad.grad(lambda r: ad.scan(lambda x, _: (r * x * (1 - x), None), 0.5, length=3)[0])(2.0)
+    np.float64(0.25)
+    """
+    rows, xs_structure = tree.flatten(xs)
+    count = _length(rows, xs, length)
+    if not checkpoint or count == 0:
+        return _scan(step, carry, xs, count, False)
+    size = math.isqrt(count - 1) + 1 if checkpoint is True else int(checkpoint)
+    if size < 1:
+        raise ValueError(f"scan: checkpoint={checkpoint}; expected True, or how many steps to compute again at once, at least 1")
+    whole = count // size
+    head = [reshape(x[: whole * size], (whole, size, *shape_of(x)[1:])) for x in rows]
+
+    def segment(carry: Any, rows: Any) -> Any:
+        return _scan(step, carry, rows, size, False)
+
+    carry, ys = _scan(segment, carry, tree.unflatten(xs_structure, head), whole, True)
+    ys = tree.map(lambda y: reshape(y, (whole * size, *shape_of(y)[2:])), ys)
+    if whole * size < count:
+        rest = tree.unflatten(xs_structure, [x[whole * size :] for x in rows])
+        carry, last = _scan(step, carry, rest, count - whole * size, False)
+        ys = tree.map(lambda a, b: concat([a, b]), ys, last)
+    return carry, ys
+
+
+def fori(n: int, step: Function, carry: Any, checkpoint: bool | int = False) -> Any:
+    """Apply ``carry = step(i, carry)`` for ``i`` from 0 to ``n - 1``; see `scan`.
+
+    >>> import tinyad as ad
+    >>> ad.fori(4, lambda i, x: x * (i + 1), 1.0)
+    np.float64(24.0)
+    """
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"fori: n={n!r}; expected the number of steps, an int")
+    return scan(lambda carry, i: (step(i, carry), None), carry, np.arange(n), checkpoint=checkpoint)[0]
+
+
+def _length(rows: Sequence[Any], xs: Any, length: int | None) -> int:
+    for k, x in enumerate(rows):
+        if not (isinstance(x, (Tensor, Traced)) or is_array(x)) or not shape_of(x):
+            raise ValueError(f"scan: xs{tree.paths(xs)[k]} is {x!r}, a number; expected an array with one row a step")
+    found = {shape_of(x)[0] for x in rows} | ({length} if length is not None else set())
+    if len(found) != 1:
+        shown = ", ".join(f"xs{path}: {shape_of(x)[0]}" for path, x in zip(tree.paths(xs), rows, strict=True))
+        given = f"{shown}{', ' if shown and length is not None else ''}{'' if length is None else f'length={length}'}"
+        raise ValueError(f"scan: the number of steps is not clear ({given or 'neither xs nor length is given'})")
+    return found.pop()
+
+
+def _scan(step: Function, carry: Any, xs: Any, length: int, recompute: bool) -> tuple[Any, Any]:
+    """A loop over all of ``xs``; ``recompute`` is the way its gradient remembers the steps."""
+    start, carry_structure = tree.flatten(carry)
+    rows, xs_structure = tree.flatten(xs)
+    module = common_module(unwrap(x) for x in [*start, *rows])
+    initial = [x if hasattr(x, "shape") else module.asarray(x) for x in start]
+    y_structure = tree.flatten(None)[1]
+
+    def flat(values: list[Any]) -> list[Any]:
+        nonlocal y_structure
+        result = step(
+            tree.unflatten(carry_structure, values[: len(initial)]), tree.unflatten(xs_structure, values[len(initial) :])
+        )
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(f"scan: step returned {type(result).__name__}; expected (carry, y), with y None if there is none")
+        following = tree.same_structure("the carry that step returned", carry_structure, result[0], "carry")
+        ys, y_structure = tree.flatten(result[1])
+        return [*following, *ys]
+
+    program = _body(flat, initial, rows)
+    wanted = _common_dtypes(program, initial, start)
+    if wanted != [x.dtype for x in initial]:  # a carry given as a Python number takes the dtype that the step gives it
+        initial = [x.astype(dtype) for x, dtype in zip(initial, wanted, strict=True)]
+        program = _body(flat, initial, rows)
+    _check_carry(program, initial, carry)
+    constants = [c for c in program.constants() if isinstance(c.array, (Tensor, Traced))]
+    loop = Loop(_opened(program, constants), len(constants), len(initial), length, recompute=recompute)
+    outputs = loop.apply(*[c.array for c in constants], *initial, *rows)
+    return (
+        tree.unflatten(carry_structure, outputs[: len(initial)]),
+        tree.unflatten(y_structure, outputs[len(initial) :]),
+    )
+
+
+def _body(flat: Function, initial: Sequence[Any], rows: Sequence[Any]) -> Program:
+    current = Trace("scan")
+    with current.open():
+        arguments = [current.argument(example_of(x), "carry") for x in initial]
+        arguments += [current.argument(_row_of(example_of(x)), "x") for x in rows]
+        outputs = [current.as_traced(y) for y in flat(arguments)]
+    return current.program(outputs).pruned()
+
+
+def _row_of(x: Any) -> Any:
+    return x[0, ...] if x.shape[0] else np.zeros(x.shape[1:], x.dtype)
+
+
+def _common_dtypes(program: Program, initial: Sequence[Any], start: Sequence[Any]) -> list[Any]:
+    found = []
+    for x, given, out in zip(initial, start, program.outputs, strict=False):
+        found.append(x.dtype if hasattr(given, "dtype") else np.result_type(out.dtype))
+    return found
+
+
+def _check_carry(program: Program, initial: Sequence[Any], carry: Any) -> None:
+    for k, (x, out) in enumerate(zip(initial, program.outputs, strict=False)):
+        if x.shape != out.shape or x.dtype != out.dtype:
+            raise ValueError(
+                f"scan: step turns carry{tree.paths(carry)[k]} from {x.dtype} of shape {x.shape} into {out.dtype} of shape "
+                f"{out.shape}; a carry keeps both. Give it the shape and dtype at the start that it has at the end"
+            )
+
+
+def _opened(program: Program, constants: Sequence[Constant]) -> Program:
+    """The program with constants made inputs, before the others."""
+    inputs = {c: Value("w", c.shape, c.dtype) for c in constants}
+    swap = lambda x: inputs.get(x, x) if isinstance(x, Value) else x  # noqa: E731
+    instructions = [
+        Instruction(i.operation, tuple([swap(x) for x in i.inputs]), i.params, i.outputs, i.line, i.section)
+        for i in program.instructions
+    ]
+    return Program([*inputs.values(), *program.inputs], instructions, [swap(x) for x in program.outputs], "step")
+
+
+# ---- the loop as an operation
+
+
+@dataclass(eq=False)
+class Loop:
+    """A loop, as an operation on arrays.
+
+    Its operands are constants, the carry, and rows; its results the last carry and stacks. The body is a program from constants,
+    carry and one row each to the next carry and one row of each stack.
+
+    Attributes:
+        body: the program of one step.
+        constants, carries: how many there are; the rest of the body's inputs are rows.
+        length: number of steps.
+        backwards: whether it goes from the last row to the first.
+        recompute: whether its gradient keeps only the carries.
+    """
+
+    body: Program
+    constants: int
+    carries: int
+    length: int
+    backwards: bool = False
+    recompute: bool = False
+    name = "scan"
+    pure = True
+
+    def apply(self, *operands: Any) -> list[Any]:
+        """The results, recorded or written down where the operands ask for it."""
+        operands = tuple(lifted_into(operands))
+        if any(on_tape(x) for x in operands):
+            return self._recorded(operands)
+        arrays = [unwrap(x) for x in operands]
+        if any(type(x) is Traced for x in arrays):
+            results: list[Any] = youngest(arrays).emit(self, arrays, {}, self._examples(arrays))
+        else:
+            results = self._run(arrays)
+        return [Tensor(x) for x in results] if any(isinstance(x, Tensor) for x in operands) else results
+
+    def steps(self) -> range:
+        """The row numbers in the order of the steps."""
+        return range(self.length)[:: -1 if self.backwards else 1]
+
+    def split(self, operands: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        """Constants, carry and rows."""
+        stop = self.constants + self.carries
+        return operands[: self.constants], operands[self.constants : stop], operands[stop:]
+
+    def _examples(self, arrays: Sequence[Any]) -> list[Any]:
+        return [np.zeros(y.shape, y.dtype) for y in self.results()]
+
+    def results(self) -> list[Value]:
+        """Values like the results."""
+        stacks = self.body.outputs[self.carries :]
+        return [
+            *[Value("carry", y.shape, y.dtype) for y in self.body.outputs[: self.carries]],
+            *[Value("stack", (self.length, *y.shape), y.dtype) for y in stacks],
+        ]
+
+    def _run(self, arrays: Sequence[Any]) -> list[Any]:
+        constants, carry, rows = self.split(arrays)
+        xp = common_module(arrays)
+        stacks = [xp.empty(y.shape, y.dtype) for y in self.results()[self.carries :]]
+        for k in self.steps():
+            outputs = evaluate(self.body, [*constants, *carry, *[x[k] for x in rows]])
+            carry = outputs[: self.carries]
+            for stack, y in zip(stacks, outputs[self.carries :], strict=True):
+                stack[k] = y
+        return [*[x if self.length else x.copy() for x in carry], *stacks]
+
+    # ---- derivatives
+
+    def _recorded(self, operands: Sequence[Any]) -> list[Any]:
+        active = [k for k, x in enumerate(operands) if on_tape(x)]
+        gradient = _Gradient(self, active)
+        outputs = gradient.forward.apply(*[unwrap(x) for x in operands])
+        kept = outputs[len(self.body.outputs) :]
+
+        def pull(g: Sequence[Any], values: Sequence[Any], guarded: bool = False) -> list[Any]:
+            again = any(isinstance(x, Tensor) for x in [*g, *values])
+            stacks = gradient.forward.apply(*values)[len(self.body.outputs) :] if again else kept
+            return gradient.pull(g, values, stacks)
+
+        def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+            return self._push(tangents, values)
+
+        return call(Call("scan", pull, push), operands, (), outputs[: len(self.body.outputs)])
+
+    def _push(self, tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+        """The tangents of the results: a loop that carries values and tangents."""
+        moving = [k for k, t in enumerate(tangents) if t is not None]
+        floats = [k for k in range(self.constants, self.constants + self.carries) if _is_float(self.body.inputs[k])]
+        moving = sorted({*moving, *floats})
+        current = Trace("scan")
+        with current.open():
+            arguments = [current.argument(_zeros(v), v.name) for v in self.body.inputs]
+            directions = [current.argument(_zeros(self.body.inputs[k]), "d") for k in moving]
+            leaves = {k: variable(arguments[k]) for k in moving}
+            outputs = evaluate(self.body, [leaves.get(k, x) for k, x in enumerate(arguments)])
+            nodes = [y.node for y in outputs if on_tape(y)]
+            found = iter(forward(nodes, [leaves[k].node for k in moving], directions, recorded=False)[0])  # type: ignore[misc]
+            derivatives = [next(found) if on_tape(y) else None for y in outputs]
+            dotted = [
+                current.as_traced(_zeros(y) if d is None else d)
+                for y, d in zip(self.body.outputs, derivatives, strict=True)
+            ]
+        carries, rows = self.carries, [y for y in range(len(outputs)) if y >= self.carries]
+        moved = [k for k in range(carries) if self.constants + k in moving]
+        results = [
+            *outputs[:carries], *[dotted[k] for k in moved], *[outputs[k] for k in rows], *[dotted[k] for k in rows],
+        ]  # fmt: skip
+        place = _Places(self, moving)
+        body = place.reordered(current.program(results).pruned())
+        loop = Loop(body, place.constants, carries + len(moved), self.length, self.backwards, self.recompute)
+        values = list(values)
+        dots = [_zeros_like(values[k]) if tangents[k] is None else tangents[k] for k in moving]
+        done = loop.apply(*place.arranged(values, dots))
+        d_carry = dict(zip(moved, done[carries : carries + len(moved)], strict=True))
+        d_rows = done[carries + len(moved) + len(rows) :]
+        return [d_carry.get(k) for k in range(carries)] + list(d_rows)
+
+    def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: Any) -> list[Any]:
+        """The results for many examples: a loop whose carry holds all of them."""
+        size = next(x.shape[0] for x, m in zip(operands, mapped, strict=True) if m)
+        first_row = self.constants + self.carries
+        given, flags = [], []
+        for k, (x, m) in enumerate(zip(operands, mapped, strict=True)):
+            if self.constants <= k < first_row and not m:
+                x, m = broadcast_to(x, (size, *shape_of(x))), True
+            elif k >= first_row and m:
+                x = moveaxis(x, 0, 1)
+            given.append(x)
+            flags.append(m)
+        current = Trace("vmap")
+        with current.open():
+            arguments = [
+                current.argument(np.zeros((size, *v.shape) if m else v.shape, v.dtype), v.name)
+                for v, m in zip(self.body.inputs, flags, strict=True)
+            ]
+            outputs, led = batch(self.body, arguments, flags)
+            full = [
+                current.as_traced(y if m else broadcast_to(y, (size, *shape_of(y)))) for y, m in zip(outputs, led, strict=True)
+            ]
+        body = current.program(full).pruned()
+        loop = Loop(body, self.constants, self.carries, self.length, self.backwards, self.recompute)
+        done = loop.apply(*given)
+        return [*done[: self.carries], *[moveaxis(y, 1, 0) for y in done[self.carries :]]]
+
+
+class _Places:
+    """Where tangents stand among the operands of a loop: behind the constants, carries and rows they belong to."""
+
+    def __init__(self, loop: Loop, moving: Sequence[int]) -> None:
+        total = len(loop.body.inputs)
+        bounds = [0, loop.constants, loop.constants + loop.carries, total]
+        self.order: list[int] = []
+        for start, stop in zip(bounds, bounds[1:], strict=False):
+            self.order += range(start, stop)
+            self.order += [total + n for n, k in enumerate(moving) if start <= k < stop]
+        self.constants = loop.constants + sum(k < loop.constants for k in moving)
+
+    def reordered(self, program: Program) -> Program:
+        program.inputs = [program.inputs[k] for k in self.order]
+        return program
+
+    def arranged(self, values: Sequence[Any], dots: Sequence[Any]) -> list[Any]:
+        both = [*values, *dots]
+        return [both[k] for k in self.order]
+
+
+class _Gradient:
+    """The two loops of a gradient: ``forward`` also stacks what ``backward`` needs.
+
+    Both are cut from one program, which is a step followed by its reverse walk.
+    """
+
+    def __init__(self, loop: Loop, active: Sequence[int]) -> None:
+        self.loop = loop
+        stop = loop.constants + loop.carries
+        floats = [k for k in range(loop.constants, stop) if _is_float(loop.body.inputs[k])]
+        self.wanted = sorted({*active, *floats})
+        self.seeded = [k for k, y in enumerate(loop.body.outputs) if _is_float(y)]
+        joint, results = self._joint_program()
+        self._cut(joint, results)
+
+    def _joint_program(self) -> tuple[Trace, list[Any]]:
+        body = self.loop.body
+        current = Trace("scan")
+        with current.open():
+            arguments = [current.argument(_zeros(v), v.name) for v in body.inputs]
+            seeds = {k: current.argument(_zeros(body.outputs[k]), "g") for k in self.seeded}
+            leaves = {k: variable(arguments[k]) for k in self.wanted}
+            outputs = evaluate(body, [leaves.get(k, x) for k, x in enumerate(arguments)])
+            pairs = [(outputs[k].node, seeds[k]) for k in self.seeded if on_tape(outputs[k])]
+            found, _ = reverse([n for n, _ in pairs], [g for _, g in pairs], [leaves[k].node for k in self.wanted], recorded=False)  # type: ignore[misc]
+        return current, [*outputs, *found]
+
+    def _cut(self, joint: Trace, results: list[Any]) -> None:
+        """Divide the joint program into what the step computes and what depends on cotangents."""
+        loop, total = self.loop, len(self.loop.body.inputs)
+        inputs, seeds = joint.inputs[:total], joint.inputs[total:]
+        primal = [joint.operand(y) for y in results[: len(loop.body.outputs)]]
+        cotangents = [None if y is None else joint.operand(y) for y in results[len(loop.body.outputs) :]]
+        late = _depending(joint.instructions, set(seeds))
+        varying = _depending([i for i in joint.instructions if i not in late], set(inputs[loop.constants :]))
+        early_values = {v for i in varying for v in i.outputs}
+        needed = [x for i in joint.instructions if i in late for x in i.values()] + [c for c in cotangents if c is not None]
+        used = list(dict.fromkeys(x for x in needed if isinstance(x, Value)))
+        if loop.recompute:
+            kept = list(inputs[loop.constants : loop.constants + loop.carries])
+        else:
+            kept = [x for x in used if x in early_values or x in inputs[loop.constants : loop.constants + loop.carries]]
+        self.kept = kept
+        forward_body = Program(list(inputs), list(joint.instructions), [*primal, *kept], "step").pruned()
+        self.forward = Loop(forward_body, loop.constants, loop.carries, loop.length, loop.backwards, loop.recompute)
+        self._make_backward(joint, list(inputs), list(seeds), kept, cotangents)
+
+    def _make_backward(
+        self, joint: Trace, inputs: list[Value], seeds: list[Value], kept: list[Value], cotangents: list[Any]
+    ) -> None:
+        """The body of the loop backwards: constants; cotangents of carries and sums for constants; kept values, rows, cotangents
+        of stacks."""
+        loop = self.loop
+        stop = loop.constants + loop.carries
+        by_place = dict(zip(self.wanted, cotangents, strict=True))
+        self.summed = [k for k in self.wanted if k < loop.constants and by_place[k] is not None]
+        self.carried = [k for k in self.wanted if loop.constants <= k < stop]
+        self.rowed = [k for k in self.wanted if k >= stop]
+        seed_of = dict(zip(self.seeded, seeds, strict=True))
+        carry_seeds = [seed_of[k - loop.constants] for k in self.carried]
+        stack_seeds = [seed_of[k] for k in self.seeded if k >= loop.carries]
+        fresh_kept = [Value(v.name, v.shape, v.dtype) for v in kept]
+        swap = dict(zip(kept, fresh_kept, strict=True))
+        current = Trace("scan")
+        with current.open():
+            w = [current.argument(_zeros(v), "w") for v in inputs[: loop.constants]]
+            g = [current.argument(_zeros(v), "g") for v in carry_seeds]
+            sums = [current.argument(_zeros(inputs[k]), "sum") for k in self.summed]
+            k_args = [current.argument(_zeros(v), v.name) for v in swap.values()]
+            rows = [current.argument(_zeros(v), "x") for v in inputs[stop:]]
+            ys = [current.argument(_zeros(v), "g") for v in stack_seeds]
+            known = dict(zip(inputs[: loop.constants], w, strict=True)) | dict(zip(inputs[stop:], rows, strict=True))
+            known |= dict(zip(carry_seeds, g, strict=True)) | dict(zip(stack_seeds, ys, strict=True))
+            known |= dict(zip(kept, k_args, strict=True))
+            piece = Program(list(known), joint.instructions, [c for c in cotangents if c is not None]).needing(set(known))
+            found = iter(evaluate(piece, list(known.values())))
+            result = {k: None if by_place[k] is None else next(found) for k in self.wanted}
+            filled = {k: _zeros(inputs[k]) if v is None else v for k, v in result.items()}
+            outputs = [filled[k] for k in self.carried]
+            outputs += [s + filled[k] for s, k in zip(sums, self.summed, strict=True)]
+            outputs += [filled[k] for k in self.rowed]
+            traced = [current.as_traced(y) for y in outputs]
+        body = current.program(traced).pruned()
+        self.backward = Loop(
+            body, loop.constants, len(self.carried) + len(self.summed), loop.length, not loop.backwards, loop.recompute
+        )
+
+    def pull(self, g: Sequence[Any], values: Sequence[Any], stacks: Sequence[Any]) -> list[Any]:
+        """The cotangents of the operands, given those of the results."""
+        loop = self.loop
+        constants, _, rows = loop.split(values)
+        like = loop.results()
+        xp = common_module(unwrap(x) for x in values)
+        full = [xp.zeros(y.shape, y.dtype) if c is None else c for c, y in zip(g, like, strict=True)]
+        carry = [full[k - loop.constants] for k in self.carried]
+        sums = [xp.zeros(shape_of(values[k]), unwrap(values[k]).dtype) for k in self.summed]
+        ys = [full[k] for k in self.seeded if k >= loop.carries]
+        done = self.backward.apply(*constants, *carry, *sums, *stacks, *rows, *ys)
+        places = [*self.carried, *self.summed, *self.rowed]
+        found = dict(zip(places, done, strict=True))
+        return [found.get(k) for k in range(len(values))]
+
+
+def _depending(instructions: Sequence[Instruction], roots: set[Value]) -> set[Instruction]:
+    """The instructions that depend on one of the values."""
+    reached, found = set(roots), set()
+    for instruction in instructions:
+        if any(x in reached for x in instruction.values()):
+            reached.update(instruction.outputs)
+            found.add(instruction)
+    return found
+
+
+def _is_float(v: Any) -> bool:
+    return isinstance(v, Value) and v.dtype.kind in "fc"
+
+
+def _zeros(v: Any) -> Any:
+    """Zeros like a value."""
+    return np.zeros(v.shape, v.dtype)
+
+
+def _zeros_like(x: Any) -> Any:
+    array = unwrap(x)
+    return common_module([array]).zeros(array.shape, array.dtype)
