@@ -7,19 +7,20 @@ tinyad's own functions, so on Tensors it is recorded: it composes with every der
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import tree
-from .backend import is_array
+from .backend import is_array, module_of
 from .primitives.reductions import broadcast_to
 from .primitives.shaping import moveaxis, shape_of
 from .program import Program, Value, value_of
 from .tensor import Tensor
 from .trace import example_of, trace
 
-__all__ = ["batch", "vmap"]
+__all__ = ["batch", "over_examples", "repeated", "vmap"]
 
 Function = Callable[..., Any]
 Axes = Any
@@ -34,17 +35,54 @@ def batch(program: Program, values: Sequence[Any], mapped: Sequence[bool]) -> tu
     """
     known: dict[Value, Any] = dict(zip(program.inputs, values, strict=True))
     led = {value for value, m in zip(program.inputs, mapped, strict=True) if m}
+    last_use = {x: instruction for instruction in program.instructions for x in instruction.values()}
+    wanted = {x for x in program.outputs if isinstance(x, Value)}
     for instruction in program.instructions:
         operands = [value_of(x, known) for x in instruction.inputs]
-        flags = [x in led for x in instruction.inputs]
-        if any(flags):
-            ranks = [x.ndim if isinstance(x, Value) else 0 for x in instruction.inputs]
-            result = instruction.operation.batch(operands, ranks, flags, instruction.params)
-            led.update(instruction.outputs)
-        else:
-            result = instruction.operation.apply(*operands, **instruction.params)
+        flags = [isinstance(x, Value) and x in led for x in instruction.inputs]
+        with instruction.quietly():
+            if any(flags):
+                ranks = [x.ndim if isinstance(x, Value) else 0 for x in instruction.inputs]
+                result = instruction.operation.batch(operands, ranks, flags, instruction.params)
+                led.update(instruction.outputs)
+            else:
+                result = instruction.operation.apply(*operands, **instruction.params)
         known.update(zip(instruction.outputs, result if type(result) is list else (result,), strict=True))
+        for x in instruction.values():  # what nobody needs any more is freed, unless a tape holds it
+            if last_use[x] is instruction and x not in wanted:
+                known.pop(x, None)
     return [value_of(x, known) for x in program.outputs], [isinstance(x, Value) and x in led for x in program.outputs]
+
+
+def over_examples(
+    f: Callable[[list[Any]], Any], values: Sequence[Any], mapped: Sequence[bool]
+) -> tuple[list[Any], list[bool], tree.Structure]:
+    """A function from a list of arrays to a tree, of all examples at once: the leaves of its result, which of them have the
+    leading axis, and the tree's structure.
+
+    Args:
+        values: with the leading axis where ``mapped``.
+    """
+    places = [k for k, m in enumerate(mapped) if m]
+    structure = tree.flatten(None)[1]
+
+    def of_one(examples: list[Any]) -> list[Any]:
+        nonlocal structure
+        arguments = list(values)
+        for k, example in zip(places, examples, strict=True):
+            arguments[k] = example
+        outputs, structure = tree.flatten(f(arguments))
+        return outputs
+
+    given = [values[k] for k in places]
+    results, flags = batch(trace(of_one, [_first(x) for x in given], "vmap").pruned(), given, [True] * len(given))
+    return results, flags, structure
+
+
+def repeated(result: Any, size: int) -> Any:
+    """A result that is the same for all examples, along a leading axis of them."""
+    copies = broadcast_to(result, (size, *shape_of(result)))
+    return copies if isinstance(copies, Tensor) else copies.copy()
 
 
 def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
@@ -81,22 +119,13 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         axes = _axes_of_arguments(in_axes, args)
         size = _size(leaves, axes, args)
         values = [x if axis is None or axis == 0 else moveaxis(x, axis, 0) for x, axis in zip(leaves, axes, strict=True)]
-        places = [k for k, axis in enumerate(axes) if axis is not None]
-        out_structure = tree.flatten(None)[1]
-
-        def of_one(examples: list[Any]) -> list[Any]:
-            nonlocal out_structure
-            arguments = list(leaves)
-            for k, example in zip(places, examples, strict=True):
-                arguments[k] = example
-            outputs, out_structure = tree.flatten(f(*tree.unflatten(structure, arguments), **kwargs))
-            return outputs
-
-        program = trace(of_one, [_first(values[k]) for k in places], "vmap").pruned()
-        results, flags = batch(program, [values[k] for k in places], [True] * len(places))
-        out = _prefix("out_axes", out_axes, out_structure, results)
-        moved = [_placed(r, m, axis, size) for r, m, axis in zip(results, flags, out, strict=True)]
-        return tree.unflatten(out_structure, moved)
+        results, flags, out_structure = over_examples(
+            lambda arguments: f(*tree.unflatten(structure, arguments), **kwargs), values, [axis is not None for axis in axes]
+        )
+        out = _prefix("out_axes", out_axes, out_structure)
+        paths = tree.paths(tree.unflatten(out_structure, results))
+        placed = [_placed(*given, size) for given in zip(results, flags, out, paths, strict=True)]
+        return tree.unflatten(out_structure, placed)
 
     return mapped
 
@@ -104,54 +133,56 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
 def _first(x: Any) -> Any:
     """The first of the examples; zeros where there are none."""
     known = example_of(x)
-    if known.shape[0]:
-        return known[0] if known.ndim > 1 else known[0, ...]
-    return known.sum(axis=0, dtype=known.dtype)
+    return known[0, ...] if known.shape[0] else module_of(known).zeros(known.shape[1:], known.dtype)
 
 
-def _placed(result: Any, mapped: bool, axis: int | None, size: int) -> Any:
+def _placed(result: Any, mapped: bool, axis: int | None, path: str, size: int) -> Any:
     """A result with its examples along ``axis``."""
+    if axis is None and mapped:
+        raise ValueError(f"vmap: out_axes is None for result{path}, which differs from example to example; give its axis")
     if axis is None:
-        if mapped:
-            raise ValueError("vmap: out_axes is None for a result that differs from example to example; give its axis")
         return result
-    if not mapped:
-        repeated = broadcast_to(result, (size, *shape_of(result)))
-        result = repeated if isinstance(repeated, Tensor) else repeated.copy()
+    ndim = len(shape_of(result)) + (not mapped)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"vmap: out_axes is {axis} for result{path}, which has {ndim} axes with that of the examples")
+    result = result if mapped else repeated(result, size)
     return result if axis == 0 else moveaxis(result, 0, axis)
 
 
 def _axes_of_arguments(in_axes: Axes, args: tuple[Any, ...]) -> list[int | None]:
     """The mapped axis of each leaf of the arguments."""
-    if isinstance(in_axes, list):
-        in_axes = tuple(in_axes)
-    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+    if not isinstance(in_axes, (tuple, list)):
+        in_axes = (in_axes,) * len(args)
+    if len(in_axes) != len(args):
         raise ValueError(
             f"vmap: in_axes has {len(in_axes)} entries for {len(args)} arguments; give one for each, or one for all"
         )
-    entries = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
-    found: list[int | None] = []
-    for i, (entry, argument) in enumerate(zip(entries, args, strict=True)):
-        leaves, structure = tree.flatten(argument)
-        found += _prefix(f"in_axes[{i}]", entry, structure, leaves)
-    return found
+    entries = zip(in_axes, args, strict=True)
+    return [axis for i, (entry, x) in enumerate(entries) for axis in _prefix(f"in_axes[{i}]", entry, tree.flatten(x)[1])]
 
 
-def _prefix(name: str, axes: Axes, structure: tree.Structure, leaves: Sequence[Any]) -> list[int | None]:
+def _prefix(name: str, axes: Axes, structure: tree.Structure) -> list[int | None]:
     """An axis for each leaf, from a tree of axes that stands for the top of the leaves' tree."""
     if axes is None:
         return [None] * structure.size
     if hasattr(axes, "__index__"):
         return [axes.__index__()] * structure.size
-    inner, children = tree.children(axes)
-    if inner != structure.keys or not structure.children:
-        raise ValueError(f"vmap: {name}={axes!r} does not fit the tree {structure}; give an int, None, or a tree like its top")
     found: list[int | None] = []
-    start = 0
-    for key, axis, child in zip(inner, children, structure.children, strict=True):
-        found += _prefix(f"{name}[{key!r}]", axis, child, leaves[start : start + child.size])
-        start += child.size
+    for key, entry, child in zip(structure.keys, _entries(name, axes, structure), structure.children, strict=True):
+        found += _prefix(f"{name}[{key!r}]", entry, child)
     return found
+
+
+def _entries(name: str, axes: Axes, structure: tree.Structure) -> list[Axes]:
+    """The entries of a tree of axes for the children of a structure: by name, or by position."""
+    keys = list(structure.keys)
+    if structure.children and isinstance(axes, dict) and set(axes) == set(keys):
+        return [axes[key] for key in keys]
+    if structure.children and isinstance(axes, (tuple, list)) and len(axes) == len(keys):
+        return list(axes)
+    if structure.children and type(axes) is structure.kind and dataclasses.is_dataclass(axes):
+        return [getattr(axes, key) for key in keys]
+    raise ValueError(f"vmap: {name}={axes!r} does not fit the tree {structure}; give an int, None, or a tree like its top")
 
 
 def _size(leaves: Sequence[Any], axes: Sequence[int | None], args: tuple[Any, ...]) -> int:

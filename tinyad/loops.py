@@ -13,6 +13,7 @@ Since each of them is a loop again, they nest to any order, and the compiler nee
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def scan(
         return _scan(step, carry, xs, count, False)
     size = math.isqrt(count - 1) + 1 if checkpoint is True else int(checkpoint)
     if size < 1:
-        raise ValueError(f"scan: checkpoint={checkpoint}; expected True, or how many steps to compute again at once, at least 1")
+        raise ValueError(
+            f"scan: checkpoint={checkpoint}; expected True, or how many steps to compute again at once, at least 1"
+        )
     whole = count // size
     head = [reshape(x[: whole * size], (whole, size, *shape_of(x)[1:])) for x in rows]
 
@@ -179,7 +182,7 @@ def _check_carry(program: Program, initial: Sequence[Any], carry: Any) -> None:
 def _opened(program: Program, constants: Sequence[Constant]) -> Program:
     """The program with constants made inputs, before the others."""
     inputs = {c: Value("w", c.shape, c.dtype) for c in constants}
-    swap = lambda x: inputs.get(x, x) if isinstance(x, Value) else x  # noqa: E731
+    swap = lambda x: inputs.get(x, x) if isinstance(x, Value) else x
     instructions = [
         Instruction(i.operation, tuple([swap(x) for x in i.inputs]), i.params, i.outputs, i.line, i.section)
         for i in program.instructions
@@ -290,8 +293,7 @@ class Loop:
             found = iter(forward(nodes, [leaves[k].node for k in moving], directions, recorded=False)[0])  # type: ignore[misc]
             derivatives = [next(found) if on_tape(y) else None for y in outputs]
             dotted = [
-                current.as_traced(_zeros(y) if d is None else d)
-                for y, d in zip(self.body.outputs, derivatives, strict=True)
+                current.as_traced(_zeros(y) if d is None else d) for y, d in zip(self.body.outputs, derivatives, strict=True)
             ]
         carries, rows = self.carries, [y for y in range(len(outputs)) if y >= self.carries]
         moved = [k for k in range(carries) if self.constants + k in moving]
@@ -343,7 +345,7 @@ class _Places:
         total = len(loop.body.inputs)
         bounds = [0, loop.constants, loop.constants + loop.carries, total]
         self.order: list[int] = []
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in itertools.pairwise(bounds):
             self.order += range(start, stop)
             self.order += [total + n for n, k in enumerate(moving) if start <= k < stop]
         self.constants = loop.constants + sum(k < loop.constants for k in moving)
@@ -381,7 +383,9 @@ class _Gradient:
             leaves = {k: variable(arguments[k]) for k in self.wanted}
             outputs = evaluate(body, [leaves.get(k, x) for k, x in enumerate(arguments)])
             pairs = [(outputs[k].node, seeds[k]) for k in self.seeded if on_tape(outputs[k])]
-            found, _ = reverse([n for n, _ in pairs], [g for _, g in pairs], [leaves[k].node for k in self.wanted], recorded=False)  # type: ignore[misc]
+            found, _ = reverse(
+                [n for n, _ in pairs], [g for _, g in pairs], [leaves[k].node for k in self.wanted], recorded=False
+            )  # type: ignore[misc]
         return current, [*outputs, *found]
 
     def _cut(self, joint: Trace, results: list[Any]) -> None:
@@ -398,7 +402,9 @@ class _Gradient:
         if loop.recompute:
             kept = list(inputs[loop.constants : loop.constants + loop.carries])
         else:
-            kept = [x for x in used if x in early_values or x in inputs[loop.constants : loop.constants + loop.carries]]
+            made = {v: i for i in varying for v in i.outputs}
+            shown = dict.fromkeys(_shown_by(x, made) for x in used)
+            kept = [x for x in shown if x in early_values or x in inputs[loop.constants : loop.constants + loop.carries]]
         self.kept = kept
         forward_body = Program(list(inputs), list(joint.instructions), [*primal, *kept], "step").pruned()
         self.forward = Loop(forward_body, loop.constants, loop.carries, loop.length, loop.backwards, loop.recompute)
@@ -468,6 +474,16 @@ def _depending(instructions: Sequence[Instruction], roots: set[Value]) -> set[In
             reached.update(instruction.outputs)
             found.add(instruction)
     return found
+
+
+_REARRANGING = ("broadcast_to", "expand_dims", "matrix_transpose", "permute_dims", "reshape")
+
+
+def _shown_by(x: Value, made: dict[Value, Instruction]) -> Value:
+    """The value whose elements ``x`` shows in another order: that one is kept, so that several such need one stack."""
+    while x in made and made[x].name in _REARRANGING and made[x].inputs[0].size <= x.size:
+        x = made[x].inputs[0]
+    return x
 
 
 def _is_float(v: Any) -> bool:

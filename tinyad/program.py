@@ -13,8 +13,11 @@ compiler work on. Printed, it reads::
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from .backend import is_array
 from .kinds import Primitive
@@ -110,6 +113,10 @@ class Instruction:
         """The operands that are values."""
         return (x for x in self.inputs if isinstance(x, Value))
 
+    def quietly(self) -> AbstractContextManager[Any]:
+        """A context to run it in: as in the walks, infinite partials are the rules' business, not the user's."""
+        return nullcontext() if self.section == "forward" else np.errstate(all="ignore")
+
     def __str__(self) -> str:
         shown = [x.name if isinstance(x, Value) else repr(x) for x in self.inputs]
         shown += [f"{name}={_short(value)}" for name, value in self.params.items() if name != "rank"]
@@ -203,7 +210,8 @@ def evaluate(program: Program, values: Sequence[Any]) -> list[Any]:
     known: dict[Value, Any] = dict(zip(program.inputs, values, strict=True))
     for instruction in program.instructions:
         operands = [value_of(x, known) for x in instruction.inputs]
-        result = instruction.operation.apply(*operands, **instruction.params)
+        with instruction.quietly():
+            result = instruction.operation.apply(*operands, **instruction.params)
         known.update(zip(instruction.outputs, result if type(result) is list else (result,), strict=True))
     return [value_of(x, known) for x in program.outputs]
 

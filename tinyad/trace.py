@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from .array_interface import ArrayInterface
-from .backend import Kernels, is_array, register
+from .backend import Kernels, is_array, module_of, register
 from .contexts import is_engine, is_paused, pauses, recording_by
 from .forward import forward
 from .kinds import NONDIFFERENTIABLE, PRIMITIVES, nondifferentiable
-from .program import Constant, Instruction, Operation, Program, Value
+from .program import Constant, Instruction, Operation, Program, Value, evaluate
 from .reverse import reverse
 from .tape import Node, Variable, instead_of_recording
 from .tensor import Tensor, unwrap
@@ -125,14 +125,10 @@ class Trace:
         purpose: what for, in messages: "vmap", "scan" or "compile".
         remedy: what messages advise where the purpose has advice of its own.
         differentiable: whether the program will be run on Tensors; if so, calls with rules of their own stay calls.
-        expansions: functions to write down in place of a primitive, by its name.
     """
 
-    def __init__(
-        self, purpose: str, remedy: str = "", differentiable: bool = True, expansions: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, purpose: str, remedy: str = "", differentiable: bool = True) -> None:
         self.purpose, self.remedy, self.differentiable = purpose, remedy, differentiable
-        self.expansions = expansions or {}
         self.level = _next_level()
         self.inputs: list[Value] = []
         self.instructions: list[Instruction] = []
@@ -191,13 +187,11 @@ class Trace:
 
     def call(self, operation: Operation, operands: Sequence[Any], params: dict[str, Any]) -> Any:
         """Write down one operation of one result, and give the result."""
-        if (expansion := self.expansions.get(operation.name)) is not None:
-            return expansion(*operands, **params)
         if operation is constant.primitive and not self.differentiable:  # type: ignore[attr-defined]
             return operands[0]
         operands = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in operands]
         out = _like_result(operation, [example_of(x) for x in operands], params)
-        if all(_is_number(x) for x in operands):
+        if operation is not _strong.primitive and all(_is_number(x) for x in operands):
             out = out.item()  # between Python numbers: it stays one
         return self.emit(operation, operands, params, [out])[0]
 
@@ -323,7 +317,7 @@ def _like_result(operation: Operation, examples: Sequence[Any], params: dict[str
 
 
 def _identity_like(x: Any) -> Any:
-    return np.zeros_like(x) + np.eye(*x.shape[-2:], dtype=x.dtype) if np.ndim(x) > 1 else x
+    return np.zeros_like(x) + module_of(x).eye(*x.shape[-2:], dtype=x.dtype) if np.ndim(x) > 1 else x
 
 
 def _is_number(x: Any) -> bool:
@@ -378,11 +372,11 @@ class _Module:
 
     def zeros_like(self, x: Any, dtype: Any = None) -> Any:
         """Zeros, which do not depend on ``x``."""
-        return np.zeros(np.shape(x), dtype or x.dtype)
+        return np.zeros_like(example_of(x), dtype)
 
     def ones_like(self, x: Any, dtype: Any = None) -> Any:
         """Ones, which do not depend on ``x``."""
-        return np.ones(np.shape(x), dtype or x.dtype)
+        return np.ones_like(example_of(x), dtype)
 
 
 register(Traced, _Module(), _instead)
@@ -391,6 +385,7 @@ register(Traced, _Module(), _instead)
 # ---- where an operation comes from
 
 _WALKS = {reverse.__code__: "backward", forward.__code__: "tangent"}
+_AGAIN = evaluate.__code__
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 
 
@@ -399,22 +394,20 @@ def _origin(stop: CodeType | None) -> tuple[tuple[str, int] | None, str]:
 
     ``stop`` is where the trace began: walks further out have called what is being traced, and are no part of it.
     """
-    line, frame = None, _caller()
+    line: tuple[str, int] | None = None
+    section = ""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        if code in _WALKS:
-            recorded = getattr(frame.f_locals.get("node"), "line", None)
-            return line or (recorded if isinstance(recorded, tuple) else None), _WALKS[code]
-        if line is None and not is_engine(code.co_filename) and not code.co_filename.startswith(_NUMPY):
+        if not section and code in _WALKS:
+            section, recorded = _WALKS[code], getattr(frame.f_locals.get("node"), "line", None)
+            line = line or (recorded if isinstance(recorded, tuple) else None)
+        elif line is None and not is_engine(code.co_filename) and not code.co_filename.startswith(_NUMPY):
             line = (code.co_filename, frame.f_lineno)
-        if code is stop:
+        if (line and section) or code is stop:
             break
         frame = frame.f_back
-    return line, "forward"
-
-
-def _caller() -> FrameType | None:
-    return sys._getframe(3)
+    return line, section or "forward"
 
 
 def _shown(line: tuple[str, int] | None) -> str:

@@ -23,7 +23,6 @@ from ..program import Constant, Program
 from ..tensor import Tensor, unwrap
 from ..trace import Trace, Traced, TracingError, example_of
 from .draws import refuse_other_draws, with_traced_generators
-from .expand import EXPANSIONS
 from .numpy_source import LOADING, Source, write
 from .passes import optimise
 from .trees import giver, taker
@@ -166,7 +165,7 @@ class Compiled:
             names += [_identifier(base + path) for path in paths]
             owners += [name] * len(paths)
         dynamic = [k for k, x in enumerate(leaves) if not isinstance(x, bool) and owners[k] not in self._static]
-        current = _Tracing("compile", ", or declare the argument it comes from static", False, EXPANSIONS)
+        current = _Tracing("compile", ", or declare the argument it comes from static", differentiable=False)
         with current.open():
             opened = list(leaves)
             for k in dynamic:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..backend import Array, is_mutable, module_of
+from ..loops import Loop
 from ..primitives import elementwise as e
 from ..primitives import reductions as r
 from ..primitives.shaping import reshape, shape_of
+from ..program import Constant, Instruction, Program, Value
+from ..trace import Trace
 
-__all__ = ["EXPANSIONS"]
+__all__ = ["EXPANSIONS", "expand"]
 
 
 def _logsumexp(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -52,3 +58,38 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "softplus": lambda x: e.logaddexp(x, 0.0 * x if x.dtype.kind == "c" else 0.0),
 }
 """By name of the primitive; each gives the same numbers, up to rounding."""
+
+
+def expand(program: Program) -> Program:
+    """The program with these primitives written out, in the bodies of loops too."""
+    kept: list[Instruction] = []
+    instead: dict[Value, Any] = {}
+    for old in program.instructions:
+        inputs = tuple([instead.get(x, x) if isinstance(x, Value) else x for x in old.inputs])
+        operation = old.operation
+        if isinstance(operation, Loop):
+            operation = dataclasses.replace(operation, body=expand(operation.body))
+        if old.name in EXPANSIONS:
+            instead[old.out] = _written_out(old, inputs, kept)
+        else:
+            kept.append(Instruction(operation, inputs, old.params, old.outputs, old.line, old.section))
+    outputs = [instead.get(x, x) if isinstance(x, Value) else x for x in program.outputs]
+    return Program(program.inputs, kept, outputs, program.name)
+
+
+def _written_out(old: Instruction, inputs: tuple[Any, ...], kept: list[Instruction]) -> Any:
+    """Append the instructions of an expansion, and give its result."""
+    current = Trace("compile", differentiable=False)
+    with current.open():
+        known = [x.array if isinstance(x, Constant) else x for x in inputs]
+        operands = [current.argument(_example(x), x.name) if type(x) is Value else x for x in known]
+        out = current.operand(EXPANSIONS[old.name](*operands, **old.params))
+    outside: dict[Value, Any] = dict(zip(current.inputs, [x for x in inputs if type(x) is Value], strict=True))
+    for new in current.instructions:
+        operands = [outside.get(x, x) if isinstance(x, Value) else x for x in new.inputs]
+        kept.append(Instruction(new.operation, tuple(operands), new.params, new.outputs, old.line, old.section))
+    return outside.get(out, out) if isinstance(out, Value) else out
+
+
+def _example(x: Value) -> Any:
+    return np.zeros((), x.dtype).item() if x.weak else np.zeros(x.shape, x.dtype)

@@ -6,16 +6,19 @@ import ast
 import itertools
 import keyword
 import linecache
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value, distinct
 from .lines import STATEMENTS, is_view, line_of, shape_text
-from .plan import Plan, plan
+from .plan import Block, Plan, plan, plan_of_body
 
 __all__ = ["LOADING", "Source", "write"]
 
@@ -46,7 +49,14 @@ class Source:
 def write(program: Program, donated: Sequence[Value] = ()) -> Source:
     """The source of a program whose ``donated`` inputs may be overwritten."""
     _name_values(program)
-    return _Writer(program, plan(program, donated)).source()
+    module = _Module()
+    scope = _Scope(program, plan(program, donated), module)
+    body = scope.statements()
+    results = [scope.result(k, x) for k, x in enumerate(program.outputs)]
+    returned = f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()"
+    signature = f"def {program.name}({', '.join(v.name for v in program.inputs)}):"
+    function = [*_wrapped(signature), *_indented(body), *_wrapped(f"    {returned}")]
+    return Source("\n".join([*module.head(program), "", *function, ""]), program.name, module.given, module.nbytes)
 
 
 # ---- names
@@ -54,18 +64,27 @@ def write(program: Program, donated: Sequence[Value] = ()) -> Source:
 
 def _name_values(program: Program) -> None:
     """Names for all values: the user's variable where a line of the user's code assigns one, else the operation's."""
+    values = _named_values(program)
+    for value in values:
+        name = re.sub(r"\W+", "_", value.name).strip("_") or "x"
+        reserved = keyword.iskeyword(name) or name in ("np", "given", program.name) or re.fullmatch(r"k(_\d+)?|\d.*", name)
+        value.name = f"{name}_" if reserved else name
+    distinct(values)
+
+
+def _named_values(program: Program) -> list[Value]:
+    """All values of a program and of the loops in it."""
     instructions = program.instructions
+    values = [*program.inputs, *program.constants()]
     for instruction, following in itertools.zip_longest(instructions, instructions[1:]):
         last = following is None or (following.line, following.section) != (instruction.line, instruction.section)
         target = _assigned(instruction.line) if last and instruction.section == "forward" else None
         for value in instruction.outputs:
-            value.name = target or instruction.name
-    values = [*program.inputs, *program.constants(), *[v for i in instructions for v in i.outputs]]
-    for value in values:
-        name = re.sub(r"\W+", "_", value.name).strip("_") or "x"
-        reserved = keyword.iskeyword(name) or name in ("np", "given", program.name) or name[0].isdigit()
-        value.name = f"{name}_" if reserved else name
-    distinct(values)
+            value.name = target or value.name if isinstance(instruction.operation, Loop) else target or instruction.name
+        values += instruction.outputs
+        if isinstance(instruction.operation, Loop):
+            values += _named_values(instruction.operation.body)
+    return list(dict.fromkeys(values))
 
 
 def _assigned(line: tuple[str, int] | None) -> str | None:
@@ -83,77 +102,85 @@ def _assigned(line: tuple[str, int] | None) -> str | None:
 # ---- text
 
 
-class _Writer:
-    def __init__(self, program: Program, made: Plan) -> None:
-        self.program, self.plan = program, made
+class _Module:
+    """What stands above the function: constants, memory, and views of it, made once."""
+
+    def __init__(self) -> None:
         self.given: dict[str, Any] = {}
-        self.inline: dict[Value, str] = {}  # views written where they are used
-        self.setup: list[str] = []
-        self.body: list[str] = []
-        self.uses: dict[Value, int] = {}
-        for instruction in program.instructions:
-            for x in instruction.values():
-                self.uses[x] = self.uses.get(x, 0) + 1
-        for x in program.outputs:
-            if isinstance(x, Value):
-                self.uses[x] = self.uses.get(x, 0) + 1
+        self.constants: dict[Constant, str] = {}
+        self.memory: list[str] = []
+        self.views: list[str] = []
+        self.nbytes = 0
+        self.blocks = 0
 
-    def source(self) -> Source:
-        program = self.program
-        constants = [line for c in program.constants() for line in [self._constant(c)] if line]
-        memory = self._memory()
-        self._write_body()
-        results = [self._result(k, x) for k, x in enumerate(program.outputs)]
-        head = [f"# {self._summary()}", "import numpy as np", ""]
+    def head(self, program: Program) -> list[str]:
+        """The lines before the function."""
+        lines = [f"# {program.name}: {len(program.instructions)} operations", "import numpy as np", ""]
         if any(isinstance(x, np.ndarray) for x in self.given.values()):
-            head += [LOADING, ""]
-        if constants:
-            head += ["# constants", *constants, ""]
-        if memory:
-            head += [f"# memory: {_megabytes(self.plan.nbytes)}; names in one line share it", *memory, *self.setup, ""]
-        returned = f"    return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "    return ()"
-        signature = f"def {program.name}({', '.join(v.name for v in program.inputs)}):"
-        text = "\n".join([*head, "", *_wrapped(signature), *self.body, *_wrapped(returned), ""])
-        return Source(text, program.name, self.given, self.plan.nbytes)
+            lines += [LOADING, ""]
+        if self.constants:
+            lines += ["# constants", *self.constants.values(), ""]
+        if self.memory:
+            lines += [f"# memory: {_megabytes(self.nbytes)}; names in one line share it", *self.memory, *self.views, ""]
+        return lines
 
-    def _summary(self) -> str:
-        count = len(self.program.instructions)
-        return f"{self.program.name}: {count} operations, {len(self.plan.blocks)} blocks of memory"
+    def add(self, program: Program, made: Plan) -> None:
+        """Take in the constants and the memory of a program."""
+        for constant in program.constants():
+            if constant not in self.constants:
+                self.constants[constant] = f"{constant.name} = {self._constant(constant)}"
+        for block in made.blocks:
+            self._add_block(block)
 
     def _constant(self, c: Constant) -> str:
         if isinstance(c.array, np.random.Generator):
             self.given[c.name] = c.array
-            return f"{c.name} = np.random.default_rng()"
+            return "np.random.default_rng()"
         array = np.asarray(c.array)
         text = _expression(array)
         if text is None:
             self.given[c.name] = array
-            text = f'given["{c.name}"]'
-        return f"{c.name} = {text}"
+        return text or f'given["{c.name}"]'
 
-    def _memory(self) -> list[str]:
-        lines = []
-        for k, block in enumerate(self.plan.blocks):
-            by_shape: dict[tuple[int, ...], list[str]] = {}
-            for value in block.values:
-                by_shape.setdefault(value.shape, []).append(value.name)
-            if len(by_shape) == 1:
-                ((shape, names),) = by_shape.items()
-                lines.append(f'{" = ".join(names)} = np.empty({shape_text(shape)}, "{block.dtype}")')
-                continue
-            lines.append(f'memory_{k} = np.empty({block.size}, "{block.dtype}")')
-            for shape, names in by_shape.items():
-                size = int(np.prod(shape))
-                part = f"memory_{k}" if size == block.size else f"memory_{k}[:{size}]"
-                lines.append(f"{' = '.join(names)} = {part}.reshape{shape_text(shape)}")
-        return lines
+    def _add_block(self, block: Block) -> None:
+        self.nbytes += block.nbytes
+        by_shape: dict[tuple[int, ...], list[str]] = {}
+        for value in block.values:
+            by_shape.setdefault(value.shape, []).append(value.name)
+        if len(by_shape) == 1:
+            ((shape, names),) = by_shape.items()
+            self.memory.append(f'{" = ".join(names)} = np.empty({shape_text(shape)}, "{block.dtype}")')
+            return
+        name = f"memory_{self.blocks}"
+        self.blocks += 1
+        self.memory.append(f'{name} = np.empty({block.size}, "{block.dtype}")')
+        for shape, names in by_shape.items():
+            size = math.prod(shape)
+            part = name if size == block.size else f"{name}[:{size}]"
+            self.memory.append(f"{' = '.join(names)} = {part}.reshape{shape_text(shape)}")
 
-    def _operand(self, x: Any) -> str:
-        if not isinstance(x, Value):
-            return repr(x)
-        return self.inline.get(x, x.name)
 
-    def _write_body(self) -> None:
+class _Scope:
+    """The statements of a program: of the whole, or of the body of a loop."""
+
+    def __init__(self, program: Program, made: Plan, module: _Module, depth: int = 0) -> None:
+        self.program, self.plan, self.module, self.depth = program, made, module, depth
+        self.inline: dict[Value, str] = {}  # values that are written where they are used
+        used = [*[x for i in program.instructions for x in i.values()], *program.outputs]
+        self.uses = Counter([x for x in used if isinstance(x, Value)])
+        module.add(program, made)
+
+    def operand(self, x: Any) -> str:
+        """An operand as text."""
+        return self.inline.get(x, x.name) if isinstance(x, Value) else repr(x)
+
+    def result(self, k: int, x: Any) -> str:
+        """A result as text."""
+        return f"{self.operand(x)}.copy()" if k in self.plan.copied else self.operand(x)
+
+    def statements(self) -> list[str]:
+        """All statements, with the user's lines beside them."""
+        lines: list[str] = []
         section, line = "", None
         several = len({i.section for i in self.program.instructions}) > 1
         for instruction in self.program.instructions:
@@ -162,46 +189,120 @@ class _Writer:
                 continue
             if several and instruction.section != section:
                 section, line = instruction.section, None
-                self.body += ["", f"    # {section}"]
+                lines += ["", f"# {section}"]
             if instruction.line != line:
                 line = instruction.line
-                if text := linecache.getline(*line).strip() if line else "":
-                    written[0] = f"{written[0]:<60}  # {text if len(text) <= 60 else text[:57] + '...'}"
-            self.body += [f"    {each}" for each in written]
+                written[0] = _beside(written[0], linecache.getline(*line).strip() if line else "")
+            lines += written
+        return lines
 
     def _statements(self, instruction: Instruction) -> list[str]:
         """The statements that compute an instruction; views may need none."""
+        if isinstance(instruction.operation, Loop):
+            return self._loop(instruction, instruction.operation)
         out = instruction.out
-        operands = [self._operand(x) for x in instruction.inputs]
+        operands = [self.operand(x) for x in instruction.inputs]
         line = line_of(instruction)
         if is_view(instruction, self.plan):
-            text = line(instruction, operands, None)
-            if self.plan.is_static(out):
-                self.setup.append(f"{out.name} = {text}")
-            elif self.uses.get(out, 0) == 1:
-                self.inline[out] = text
-            else:
-                return [f"{out.name} = {text}"]
-            return []
-        if len(instruction.outputs) != 1:
-            return line(instruction, operands, None).splitlines()
-        over = self.plan.over.get(out)
-        if over is not None:
-            self.inline[out] = over.name
-            return line(instruction, operands, over.name).splitlines()
-        if out in self.plan.home:
-            return line(instruction, operands, out.name).splitlines()
-        if instruction.name in STATEMENTS:
+            return self._view(out, line(instruction, operands, None))
+        memory = self._memory(out)
+        if memory is None and instruction.name in STATEMENTS:
             fresh = f'{out.name} = np.empty({shape_text(out.shape)}, "{out.dtype}")'
             return [fresh, *line(instruction, operands, out.name).splitlines()]
-        text = line(instruction, operands, None)
-        if out.weak and "(" in text:
-            text = f"{text}.item()"
+        text = line(instruction, operands, memory)
+        if memory is not None:
+            return text.splitlines()
+        return [f"{out.name} = {text}.item()" if out.weak and "(" in text else f"{out.name} = {text}"]
+
+    def _memory(self, out: Value) -> str | None:
+        """The name of the memory a value is written to; ``None`` where NumPy allocates it."""
+        over = self.plan.over.get(out)
+        if over is not None:
+            self.inline[out] = self.operand(over)
+        return self.operand(out) if over is not None or out in self.plan.home else None
+
+    def _view(self, out: Value, text: str) -> list[str]:
+        if self.plan.is_static(out):
+            self.module.views.append(f"{out.name} = {text}")
+            return []
+        if self.uses[out] == 1:
+            self.inline[out] = text
+            return []
         return [f"{out.name} = {text}"]
 
-    def _result(self, k: int, x: Any) -> str:
-        text = self._operand(x)
-        return f"{text}.copy()" if k in self.plan.copied else text
+    # ---- loops
+
+    def _loop(self, instruction: Instruction, loop: Loop) -> list[str]:
+        """A loop as a ``for`` over the rows, whose carry lives in the memory of its results."""
+        lines, inner = [], _Scope(loop.body, self._plan_of_body(instruction, loop), self.module, self.depth + 1)
+        constants, carries, rows = loop.split(loop.body.inputs)
+        given, start, stacked = loop.split(instruction.inputs)
+        for x, value in zip(given, constants, strict=True):
+            inner.inline[value] = self._name_before(x, value, lines)
+        results = [self._memory(out) or out.name for out in instruction.outputs]
+        for out, name in zip(instruction.outputs, results, strict=True):
+            if out.ndim and name == out.name and out not in self.plan.home:
+                lines.append(f'{name} = np.empty({shape_text(out.shape)}, "{out.dtype}")')
+        for value, name, x in zip(carries, results, start, strict=False):
+            inner.inline[value] = name
+            lines.append(f"np.copyto({name}, {self.operand(x)})" if value.ndim else f"{name} = {self.operand(x)}")
+        k = f"k_{self.depth}" if self.depth else "k"
+        steps = f"range({loop.length})"
+        names = [self._name_before(x, value, lines, f"{value.name}_all") for x, value in zip(stacked, rows, strict=True)]
+        body = [f"{value.name} = {name}[{k}]" for value, name in zip(rows, names, strict=True) if inner.uses[value]]
+        body += [*inner.statements(), *inner.pushes(results[loop.carries :], loop, k), *inner.updates(results[: loop.carries])]
+        header = f"for {k} in {f'reversed({steps})' if loop.backwards else steps}:"
+        return [*lines, header, *_indented(body or ["pass"])]
+
+    def _name_before(self, x: Any, value: Value, lines: list[str], name: str | None = None) -> str:
+        """The name of an operand of a loop; what is an expression is computed once, before the loop."""
+        text = self.operand(x)
+        if text.isidentifier():
+            return text
+        lines.append(f"{name or value.name} = {text}")
+        return name or value.name
+
+    def _plan_of_body(self, instruction: Instruction, loop: Loop) -> Plan:
+        constants, carries, _ = loop.split(loop.body.inputs)
+        given, _, _ = loop.split(instruction.inputs)
+        static = {v for v, x in zip(constants, given, strict=True) if isinstance(x, Value) and self.plan.is_static(x)}
+        static |= {v for v, out in zip(carries, instruction.outputs, strict=False) if out in self.plan.home}
+        return plan_of_body(loop.body, carries, static)
+
+    def updates(self, carry: list[str]) -> list[str]:
+        """Statements that put a new carry in the place of the old one."""
+        lines, names, values = [], [], []
+        old = {self.operand(v) for v in self.program.inputs}
+        for name, x in zip(carry, self.program.outputs, strict=False):
+            text = self.operand(x)
+            if text == name:
+                continue
+            if x.ndim:
+                if text in old or (isinstance(x, Value) and self.plan.owner(x) in self.program.inputs):
+                    lines.append(f"{x.name}_new = {text}.copy()")  # it may be part of a carry that is about to change
+                    text = f"{x.name}_new"
+                values.append(f"np.copyto({name}, {text})")
+            else:
+                names.append((name, text))
+        if names:
+            values.append(f"{', '.join(n for n, _ in names)} = {', '.join(t for _, t in names)}")
+        return [*lines, *values]
+
+    def pushes(self, stacks: list[str], loop: Loop, k: str) -> list[str]:
+        """Statements that write a row of each stack; before the carry changes, because it may be shown in them."""
+        rows = self.program.outputs[loop.carries :]
+        return [f"{stack}[{k}] = {self.operand(x)}" for stack, x in zip(stacks, rows, strict=True)]
+
+
+def _beside(statement: str, comment: str) -> str:
+    """A statement with a comment at its right."""
+    if not comment:
+        return statement
+    return f"{statement:<60}  # {comment if len(comment) <= 60 else comment[:57] + '...'}"
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" if line else line for line in lines]
 
 
 def _expression(array: Any) -> str | None:

@@ -4,11 +4,14 @@
 pass                   what it does
 =====================  =====================================================================================================
 `remove_dead_code`     drops instructions whose results nobody uses
+`expand`               writes out functions that are several calls of NumPy, such as ``logsumexp``
 `fold_constants`       computes now what does not depend on the inputs
 `resolve_numbers`      turns Python numbers into constants of the dtype they take; constants of one repeated number into numbers
 `simplify`             applies identities: those below that are exact, and ``x**2 = x*x``, ``x**0.5 = sqrt(x)`` to the last bit
 `share_subexpressions` computes equal expressions once
 `fold_transposes`      ``(A @ B).T`` as ``B.T @ A.T``, whose transposes cost nothing
+`hoist_invariants`     computes before a loop what is the same in each of its steps
+`optimise_bodies`      all passes, in the bodies of loops
 `move_scalars`         a number times a large array, used in products only, as the number times what is small
 =====================  =====================================================================================================
 
@@ -17,17 +20,20 @@ pass                   what it does
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..kinds import PRIMITIVES, Elementwise
+from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value
+from .expand import expand
 
 __all__ = [
-    "PASSES", "fold_constants", "fold_transposes", "is_elementwise", "move_scalars", "optimise", "remove_dead_code",
-    "resolve_numbers", "share_subexpressions", "simplify",
+    "PASSES", "expand", "fold_constants", "fold_transposes", "hoist_invariants", "is_elementwise", "move_scalars", "optimise",
+    "optimise_bodies", "remove_dead_code", "resolve_numbers", "share_subexpressions", "simplify",
 ]  # fmt: skip
 
 Rewrite = dict[Value, Any]
@@ -480,12 +486,81 @@ def _scale_product(
     after.setdefault(product, []).append(extra)
 
 
+# ---- loops
+
+
+def hoist_invariants(program: Program) -> Program:
+    """Compute before a loop what is the same in each of its steps."""
+    program = _copied(program)
+    kept: list[Instruction] = []
+    for instruction in program.instructions:
+        if isinstance(instruction.operation, Loop):
+            instruction = _hoisted(instruction, instruction.operation, kept)
+        kept.append(instruction)
+    return _rewritten(program, kept, {})
+
+
+def _hoisted(instruction: Instruction, loop: Loop, before: list[Instruction]) -> Instruction:
+    """A loop without the instructions of its body that depend on its constants alone, which go to ``before``."""
+    given, carry, rows = loop.split(instruction.inputs)
+    inner = loop.body.inputs
+    outside: dict[Value, Any] = dict(zip(inner, given, strict=False))
+    fixed = {v for v in inner[: loop.constants]}
+    moved, stay = [], []
+    for each in loop.body.instructions:
+        if (
+            is_pure(each)
+            and any(True for _ in each.values())
+            and all(x in fixed or isinstance(x, Constant) for x in each.values())
+        ):
+            fixed.update(each.outputs)
+            moved.append(each)
+        else:
+            stay.append(each)
+    if not moved:
+        return instruction
+    needed = {x for each in stay for x in each.values()} | {x for x in loop.body.outputs if isinstance(x, Value)}
+    extra = []
+    for each in moved:
+        outputs = tuple([Value(v.name, v.shape, v.dtype, v.weak) for v in each.outputs])
+        inputs = tuple([outside.get(x, x) if isinstance(x, Value) else x for x in each.inputs])
+        before.append(Instruction(each.operation, inputs, each.params, outputs, each.line, each.section))
+        outside.update(zip(each.outputs, outputs, strict=True))
+        extra += [v for v in each.outputs if v in needed]
+    body = Program([*inner[: loop.constants], *extra, *inner[loop.constants :]], stay, loop.body.outputs, loop.body.name)
+    operation = dataclasses.replace(loop, body=body, constants=loop.constants + len(extra))
+    operands = (*given, *[outside[v] for v in extra], *carry, *rows)
+    return Instruction(operation, operands, {}, instruction.outputs, instruction.line, instruction.section)
+
+
+def optimise_bodies(program: Program) -> Program:
+    """All passes, in the bodies of loops."""
+    program = _copied(program)
+    for instruction in program.instructions:
+        if isinstance(instruction.operation, Loop):
+            loop = instruction.operation
+            instruction.operation = dataclasses.replace(loop, body=optimise(loop.body))
+    return program
+
+
 # ---- all of them
 
 PASSES: tuple[Callable[[Program], Program], ...] = (
-    remove_dead_code, fold_constants, resolve_numbers, simplify, share_subexpressions, fold_transposes, simplify,
-    share_subexpressions, move_scalars, share_subexpressions, remove_dead_code,
-)  # fmt: skip
+    remove_dead_code,
+    expand,
+    hoist_invariants,
+    fold_constants,
+    resolve_numbers,
+    simplify,
+    share_subexpressions,
+    fold_transposes,
+    simplify,
+    share_subexpressions,
+    move_scalars,
+    share_subexpressions,
+    remove_dead_code,
+    optimise_bodies,
+)
 """In the order in which the compiler runs them."""
 
 

@@ -13,15 +13,16 @@ A value is one of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value
 from .lines import accepts_out, is_view
 from .passes import is_elementwise
 
-__all__ = ["Block", "Plan", "plan"]
+__all__ = ["Block", "Plan", "plan", "plan_of_body"]
 
 
 @dataclass(eq=False)
@@ -48,6 +49,7 @@ class Plan:
         over: the input over which a donated value is written.
         root: of a view, the value whose elements it shows.
         copied: places among the outputs that must be copied, because somebody else holds the same memory.
+        static: inputs whose memory is the same at every call; planned memory and constants are by themselves.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -55,6 +57,7 @@ class Plan:
     over: dict[Value, Value] = field(default_factory=dict)
     root: dict[Value, Value] = field(default_factory=dict)
     copied: set[int] = field(default_factory=set)
+    static: set[Value] = field(default_factory=set)
 
     @property
     def nbytes(self) -> int:
@@ -70,31 +73,65 @@ class Plan:
     def is_static(self, x: Value) -> bool:
         """Whether the memory of ``x`` is the same at every call, so that views of it can be made once."""
         owner = self.owner(x)
-        return owner in self.home or isinstance(owner, Constant)
+        return owner in self.home or owner in self.static or isinstance(owner, Constant)
 
 
 def plan(program: Program, donated: Sequence[Value] = ()) -> Plan:
     """Where each value lives. ``donated`` are inputs whose memory may be written to."""
     made = Plan()
+    _find_views(program, made)
+    kept = _kept(program, made)
+    open_inputs = [v for v in donated if v not in program.outputs]
+
+    def elsewhere(instruction: Instruction, out: Value, last: dict[Value, int], k: int) -> bool:
+        if out in kept:
+            _write_over(instruction, out, made, open_inputs, last, k)
+        return out in kept
+
+    _place_all(program, made, elsewhere)
+    return made
+
+
+def plan_of_body(program: Program, carries: Sequence[Value], static: set[Value]) -> Plan:
+    """Where the values of a loop's body live. The next carry is written over the one before it where that is possible.
+
+    Args:
+        carries: the inputs that hold the carry; the first outputs are what they become.
+        static: inputs whose memory is the same at every call.
+    """
+    made = Plan(static=static)
+    _find_views(program, made)
+    slots = {out: x for x, out in zip(carries, program.outputs, strict=False) if isinstance(out, Value)}
+
+    def elsewhere(instruction: Instruction, out: Value, last: dict[Value, int], k: int) -> bool:
+        if out in slots:
+            _write_over(instruction, out, made, [slots[out]], last, k)
+        return out in made.over
+
+    _place_all(program, made, elsewhere)
+    return made
+
+
+def _find_views(program: Program, made: Plan) -> None:
     for instruction in program.instructions:
         if is_view(instruction, made):
             made.root[instruction.out] = instruction.inputs[0]
+
+
+def _place_all(program: Program, made: Plan, elsewhere: Callable[[Instruction, Value, dict[Value, int], int], bool]) -> None:
+    """Give blocks to all values that need one; ``elsewhere`` says which live outside of planned memory."""
     last = _last_uses(program, made)
-    kept = _kept(program, made)
     free: list[Block] = []
-    open_inputs = [v for v in donated if v not in program.outputs]
     for k, instruction in enumerate(program.instructions):
         dying = {made.owner(x) for x in instruction.values() if last[made.owner(x)] == k}
         for out in instruction.outputs:
-            if out in made.root or not accepts_out(instruction) or out.ndim == 0 or out.size == 0:
+            takes_memory = accepts_out(instruction) or isinstance(instruction.operation, Loop)
+            if out in made.root or not takes_memory or out.ndim == 0 or out.size == 0:
                 continue
-            if out in kept:
-                _write_over(instruction, out, made, open_inputs, last, k)
-            else:
+            if not elsewhere(instruction, out, last, k):
                 _place(instruction, out, made, free, dying)
         free += [made.home[x] for x in dying if x in made.home and made.home[x] not in free and _is_last(made, x)]
         free += [made.home[x] for x in instruction.outputs if x in made.home and x not in last]
-    return made
 
 
 def _is_last(made: Plan, x: Value) -> bool:
