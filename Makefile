@@ -14,13 +14,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench gpu-check clean check-python
+.PHONY: help demo doctor test test-slow lint bench gpu-check clean check-python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+# The demo, like every command of `python -m tinyad`, sets what the doctor found by itself.
 demo: $(READY) ## train, solve and plot on real data; writes a report
 	$(VENV)/bin/python -m tinyad demo
+
+doctor: $(READY) ## say what would make NumPy faster on this machine, and keep it for demo and bench
+	$(VENV)/bin/python -m tinyad doctor
 
 # The doctests of models and optim are reached through the links in tinyad/. Naming the folders models and
 # optim as well would import their files a second time, under other names.
@@ -36,7 +40,9 @@ lint: $(LINT_READY) ## check style, formatting and types
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
 
+# Sets what the doctor found, if anything, for all engines alike. Without it: make bench TINYAD_NO_DOCTOR=1
 bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTorch and JAX)
+	eval "$$($(BENCH_VENV)/bin/python -m tinyad doctor --shell --cached)"; \
 	$(BENCH_VENV)/bin/python benchmarks/eager.py
 
 gpu-check: $(READY) ## compare gradients on a GPU with NumPy's (needs CuPy)

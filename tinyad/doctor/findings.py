@@ -28,7 +28,7 @@ from .trials import (
     measure_child,
     run_child,
     thread_settings,
-)  # fmt: skip
+)
 
 __all__ = ["PARTS", "Findings", "examine", "export_lines"]
 
@@ -96,15 +96,15 @@ def examine(quick: bool = False) -> Findings:
         return measure_child(setting, seconds)
 
     kernels, best, gain = [], Setting(), 1.0
-    if others := kernel_settings(cpu, library):
-        kernels = compare([best, *others], measured, rounds, start + 0.6 * budget)
+    if tried := kernel_settings(cpu, library):
+        kernels = compare([best, *tried], measured, rounds, start + 0.6 * budget)
         best, gain = choose(kernels).setting, choose(kernels).ratio
 
-    threads_start, work = time.monotonic(), work_of_others()
-    settings = [best, *(best | setting for setting in thread_settings(cpu, library))]
-    threads = compare(settings, measured, rounds, start + budget)
-    others_busy = (work_of_others() - work) / (time.monotonic() - threads_start)
-    crowded = is_crowded(others_busy, cpu, library)
+    since, work = time.monotonic(), work_of_others()
+    tried = [best | setting for setting in thread_settings(cpu, library)]
+    threads = compare([best, *tried], measured, rounds, start + budget)
+    others = (work_of_others() - work) / (time.monotonic() - since)
+    crowded = is_crowded(others, cpu, library)
     chosen = choose(threads[:1] if crowded else threads)
     return Findings(
         processor=cpu,
@@ -118,7 +118,7 @@ def examine(quick: bool = False) -> Findings:
         threads=threads,
         setting=chosen.setting,
         gain=gain * chosen.ratio,
-        others=others_busy,
+        others=others,
         crowded=crowded,
     )
 
@@ -126,8 +126,9 @@ def examine(quick: bool = False) -> Findings:
 def is_crowded(others: float, cpu: Processor, library: Blas) -> bool:
     """Whether other programs, busy on that many processors, took some from the threads of the BLAS.
 
-    If it starts more threads than there are processors to use, as in a container with a quota, they take them from each other:
-    that is no matter of the day.
+    Threads wait for the slowest of them: measured, two threads on two processors of which another program had one fell from 109
+    to 1 GFLOP/s in the small product, and one thread was ahead in every round. If the BLAS starts more threads than there are
+    processors to use, as in a container with a quota, they take them from each other: that is no matter of the day.
     """
     threads = library.threads or cpu.usable
     return threads <= cpu.usable and others > (os.cpu_count() or 1) - threads + 0.25
@@ -204,10 +205,10 @@ def _titles(settings: Sequence[Setting]) -> list[str]:
 
 
 def _verdict(found: Findings) -> list[str]:
-    if found.threads[0].note:
+    if all(row.note for row in found.threads):
         return [f"Verdict: matrix products could not be timed. The child process {found.threads[0].note}."]
     if found.setting:
-        crash = found.kernels[0].note if found.kernels else ""
+        crash = next((rows[0].note for rows in (found.kernels, found.threads) if rows and rows[0].note), "")
         how = f"do not crash ({crash}) with" if crash else f"run {found.gain:.2f} times as fast with"
         lines = [f"Verdict: matrix products {how}", "", *export_lines(found.setting)]
     else:

@@ -34,7 +34,8 @@ CORE_TYPES = {
     "COOPERLAKE": {*AVX512, "avx512_bf16"},
     "SAPPHIRERAPIDS": {*AVX512, "avx512_bf16", "amx_tile", "amx_bf16"},
 }
-"""Kernels of OpenBLAS, and the instructions without which their first product kills the process: OpenBLAS does not look."""
+"""Kernels of OpenBLAS, and the instructions they use. OpenBLAS need not look whether the processor has them: on one without
+AVX-512, the first product with SKYLAKEX kills the process (0.3.31, tried)."""
 
 THREADS_OF = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS"}
 THREADS = {*THREADS_OF.values(), "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}
