@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import tinyad as ad
-from tinyad.backend import Array, module_of
+from tinyad.backend import Array, is_mutable, module_of
 from tinyad.tensor import unwrap
 
 __all__ = ["accuracy", "softmax_cross_entropy", "squared_loss"]
@@ -103,7 +103,9 @@ def _check_labels(scores: Array, labels: Array) -> None:
             f"Use labels.astype(int), or models.squared_loss for real targets."
         )
     classes = scores.shape[1]
-    if isinstance(labels, np.ndarray) and labels.size and not (labels.min() >= 0 and labels.max() < classes):
+    if not is_mutable(labels):  # in a compiled function: each call looks
+        ad.require((labels >= 0) & (labels < classes), f"labels: expected whole numbers from 0 to {classes - 1}")
+    elif isinstance(labels, np.ndarray) and labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(
             f"labels: got values from {labels.min()} to {labels.max()}; expected 0 to {classes - 1}, since scores has "
             f"{classes} columns. Number the classes from 0, or widen the classifier."

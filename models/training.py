@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +21,13 @@ import numpy as np
 import tinyad as ad
 from tinyad import tree
 from tinyad.backend import Array, is_array, module_of
+from tinyad.contexts import seeks_anomalies
 from tinyad.models.datasets import Dataset
 from tinyad.models.layers import positive
 from tinyad.models.randomness import Seed, generator
 from tinyad.models.storage import load, read_notes, save
 from tinyad.optim import Optimizer
+from tinyad.trace import TracingError
 
 __all__ = ["FitResult", "Row", "fit"]
 
@@ -75,6 +80,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
+    compiled: bool = True,
 ) -> FitResult:
     """Make ``loss(model, x, y)`` small over minibatches of the data.
 
@@ -96,6 +102,8 @@ def fit(
         resume: go on from ``checkpoint``. The result is bit for bit that of a run that was never interrupted; a run cut off
             within an epoch goes on from the end of the epoch before. On a checkpoint that is complete it returns at once.
         callbacks: each is called as ``callback(row, model)`` after an epoch, and stops the run by returning ``True``.
+        compiled: replay each step as one program (see `tinyad.compile`). A loss that looks at values, prints, or draws random
+            numbers needs ``False``.
 
     Returns:
         The result. Each row of its history has ``epoch`` (from 1), ``step`` (optimiser steps so far), ``loss`` (mean over the
@@ -129,9 +137,10 @@ def fit(
         best_by=best_by,
         batch_size=batch_size,
         checkpoint=None if checkpoint is None else Path(checkpoint),
+        compiled=compiled,
     )
     _check(epochs, batch_size, training, patience)
-    run = _Run(model, optimizer.init(model), model, generator(seed), [])
+    run = _Run(_copied(model), optimizer.init(model), model, generator(seed), [])  # a copy, for steps are made in place
     training.begin(run, resume)
     try:
         with _bar(progress, epochs * training.batches, run.steps) as bar:
@@ -180,27 +189,26 @@ class _Training:
     best_by: Literal["loss", "metric"]
     batch_size: int
     checkpoint: Path | None
+    compiled: bool = True
 
     @property
     def batches(self) -> int:
         return math.ceil(len(self.data[0]) / self.batch_size)
 
-    def epoch(self, run: _Run, bar: Any) -> Row | str:
+    def epoch(self, run: _Run, bar: Any, between_steps: Callable[[], None]) -> Row | str:
         """Go through the data once. Returns the row for the history, or what went wrong."""
         x, y = self.data
         order = module_of(x).asarray(run.rng.permutation(len(x)))
-        gradient_of = ad.value_and_grad(self.loss)
         started, total, squares = time.perf_counter(), 0.0, 0.0
         for batch in range(self.batches):
             rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            value, gradient = gradient_of(run.model, x[rows], y[rows])
-            value, norm = float(value), _norm(gradient)
+            value, norm = self.step(run, x[rows], y[rows])
             if not (math.isfinite(value) and math.isfinite(norm)):
                 what = "gradient" if math.isfinite(value) else "loss"
                 return f"the {what} is not finite (loss {value}) at epoch {len(run.history) + 1}, batch {batch + 1}"
-            run.model, run.state = self.optimizer.step(run.model, gradient, run.state)
             total, squares = total + value * len(rows), squares + norm * norm
             bar.update()
+            between_steps()
         row = {
             "epoch": len(run.history) + 1,
             "step": run.steps + self.batches,
@@ -213,6 +221,39 @@ class _Training:
         if not math.isfinite(_judged_loss(row)):
             return f"the validation loss is not finite ({row['validation_loss']}) at epoch {row['epoch']}"
         return row
+
+    def step(self, run: _Run, x: Array, y: Array) -> tuple[float, float]:
+        """One step on a batch, as one compiled program that updates model and state in place. Returns the loss before it and
+        the norm of the gradient; if these are not finite, nothing is updated."""
+        if self.compiled and not seeks_anomalies():
+            try:
+                numbers = self.optimizer.numbers(run.state.steps)
+                run.model, run.state, value, square = self.program(run.model, run.state, x, y, numbers)
+                return float(value), math.sqrt(square)
+            except FloatingPointError:
+                pass  # perhaps only a square has overflowed: look again, in float64
+            except TracingError as error:
+                error.add_note("fit compiles its step; to train with this loss as it is, pass compiled=False.")
+                raise
+        value, gradient = ad.value_and_grad(self.loss)(run.model, x, y)
+        value, norm = float(value), _norm(gradient)
+        if math.isfinite(value) and math.isfinite(norm):
+            run.model, run.state = self.optimizer.step(run.model, gradient, run.state)
+        return value, norm
+
+    @functools.cached_property
+    def program(self) -> Callable[..., tuple[Any, Any, Array, Array]]:
+        """Gradient and update together."""
+        gradient_of, update = ad.value_and_grad(self.loss), self.optimizer.update
+
+        def train(model: Any, state: Any, x: Array, y: Array, numbers: tuple[Any, ...]) -> tuple[Any, Any, Array, Array]:
+            value, gradient = gradient_of(model, x, y)
+            square = sum(_dot(g, g) for g in tree.leaves(gradient))
+            ad.require(ad.isfinite(value + square), "loss or gradient are not finite", FloatingPointError)
+            model, state = update(model, gradient, state, numbers)
+            return model, state, value, square
+
+        return ad.compile(train, donate=("model", "state"))  # type: ignore[no-any-return]
 
     def judge(self, model: Any) -> Row:
         """The validation loss and metric of a model."""
@@ -287,7 +328,8 @@ def _train(
         best = training.best_epoch(run.history)
         if patience is not None and len(run.history) - best >= patience:
             return True, f"patience: no better model in the {patience} epochs since epoch {best}"
-        row = training.epoch(run, bar)
+        with _interrupts_between_steps() as between_steps:
+            row = training.epoch(run, bar, between_steps)
         if isinstance(row, str):
             return False, (
                 f"{row}. Lower the learning rate, standardise the inputs, or find the operation with `with "
@@ -295,12 +337,46 @@ def _train(
             )
         run.history.append(row)
         if training.best_epoch(run.history) == row["epoch"]:
-            run.best = run.model
+            run.best = _copied(run.model)
         training.save(run)
         bar.set_postfix({name: f"{row[name]:.4g}" for name in ("loss", "validation_loss", "metric") if name in row})
-        if any([callback(row, run.model) is True for callback in callbacks]):  # a list: all are called
+        if any([callback(row, _copied(run.model)) is True for callback in callbacks]):  # a list: all are called
             return True, f"a callback asked to stop after epoch {row['epoch']}"
     return True, f"all {epochs} epochs done"
+
+
+def _copied(model: Any) -> Any:
+    return tree.map(lambda leaf: leaf.copy() if is_array(leaf) else leaf, model)
+
+
+@contextmanager
+def _interrupts_between_steps() -> Iterator[Callable[[], None]]:
+    """Ctrl-C takes effect between two steps, where model and state belong together; the second time at once.
+
+    Yields a function to call there.
+    """
+    pressed = False
+
+    def note(*_: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    def look() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not ours or threading.current_thread() is not threading.main_thread():  # somebody else takes care of it
+        yield look
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield look
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    look()
 
 
 def _judged_loss(row: Row) -> float:
@@ -312,6 +388,10 @@ def _interrupted(training: _Training, run: _Run) -> str:
         run.best = run.model  # nothing has been judged yet, and the little training there was is better than none
     to_go_on = "call fit again with resume=True" if training.checkpoint else "call fit with the result's `last` as the model"
     return f"interrupted in epoch {len(run.history) + 1}; to go on, {to_go_on}"
+
+
+def _dot(x: Array, y: Array) -> Array:
+    return ad.vecdot(ad.ravel(x), ad.ravel(y)) if x.dtype.kind != "c" else ad.sum(abs(x) ** 2)
 
 
 def _norm(gradient: Any) -> float:

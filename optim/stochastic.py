@@ -7,14 +7,25 @@ An optimiser is two pure functions over trees of plain arrays::
 
 The state is a tree too, so it is saved like a model. A step returns new arrays and leaves those it was given alone; it works
 in the precision and on the device of the parameters.
+
+A step is compiled. To compile it together with the gradient, into one program that updates the parameters in place::
+
+    @ad.compile(donate=("params", "state"))
+    def train(params, state, x, y):
+        value, gradients = ad.value_and_grad(loss)(params, x, y)
+        return value, *optimizer.step(params, gradients, state)
+
+A learning rate that is a function of the step looks at the step's number, which a program does not know beforehand: then
+compute ``numbers = optimizer.numbers(state.steps)`` outside, pass them, and call ``optimizer.update`` inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import tinyad as ad
 from tinyad import tree
 from tinyad.backend import Array, is_array, module_of
 from tinyad.optim.schedules import Schedule, check_rate, constant
@@ -24,17 +35,28 @@ __all__ = ["AdamState", "Optimizer", "SGDState", "adam", "sgd"]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A method of optimisation: two functions, and what to call it.
+    """A method of optimisation.
 
     Attributes:
         init: from the parameters to the state before the first step.
-        step: from parameters, gradients and state to the new parameters and state.
+        numbers: from the number of steps already taken to the numbers of the next step: its learning rate, and what else the
+            method computes from the count alone.
+        update: from parameters, gradients, state and these numbers to the new parameters and state.
         name: with its settings, for reports.
     """
 
     init: Callable[[Any], Any]
-    step: Callable[[Any, Any, Any], tuple[Any, Any]]
+    numbers: Callable[[Any], tuple[Any, ...]]
+    update: Callable[[Any, Any, Any, tuple[Any, ...]], tuple[Any, Any]]
     name: str
+    compiled: Callable[..., tuple[Any, Any]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "compiled", ad.compile(self.update))
+
+    def step(self, params: Any, gradients: Any, state: Any) -> tuple[Any, Any]:
+        """The parameters and the state after one step."""
+        return self.compiled(params, gradients, state, self.numbers(state.steps))
 
     def __repr__(self) -> str:
         return self.name
@@ -85,9 +107,9 @@ def sgd(lr: float | Schedule, momentum: float = 0.0, nesterov: bool = False, wei
     def init(params: Any) -> SGDState:
         return SGDState(0, _zeros(params) if momentum else [])
 
-    def step(params: Any, gradients: Any, state: SGDState) -> tuple[Any, SGDState]:
+    def update(params: Any, gradients: Any, state: SGDState, numbers: tuple[Any, ...]) -> tuple[Any, SGDState]:
         ps, gs, structure = _leaves(params, gradients)
-        lr_now, velocity = rate(state.steps), state.velocity
+        (lr_now,), velocity = numbers, state.velocity
         if weight_decay:
             gs = [g + weight_decay * p for p, g in zip(ps, gs, strict=True)]
         direction = gs
@@ -99,7 +121,7 @@ def sgd(lr: float | Schedule, momentum: float = 0.0, nesterov: bool = False, wei
         return tree.unflatten(structure, new), SGDState(state.steps + 1, velocity)
 
     settings = f"momentum={momentum}, nesterov={nesterov}, weight_decay={weight_decay}"
-    return Optimizer(init, step, f"sgd(lr={_show(lr)}, {settings})")
+    return Optimizer(init, lambda steps: (rate(steps),), update, f"sgd(lr={_show(lr)}, {settings})")
 
 
 def adam(
@@ -136,19 +158,22 @@ def adam(
     def init(params: Any) -> AdamState:
         return AdamState(0, _zeros(params), _zeros(params))
 
-    def step(params: Any, gradients: Any, state: AdamState) -> tuple[Any, AdamState]:
+    def numbers(steps: Any) -> tuple[Any, ...]:
+        # the corrections 1 / (1 - b^t) put into the rate and eps, as in section 2 of the paper: two passes over all arrays less
+        lr_now, root = rate(steps), (1 - b2 ** (steps + 1)) ** 0.5
+        return lr_now * root / (1 - b1 ** (steps + 1)), eps * root, 1 - lr_now * weight_decay
+
+    def update(params: Any, gradients: Any, state: AdamState, numbers: tuple[Any, ...]) -> tuple[Any, AdamState]:
         ps, gs, structure = _leaves(params, gradients)
-        lr_now, steps = rate(state.steps), state.steps + 1
+        lr_now, eps_now, kept = numbers
         mean = [b1 * m + (1 - b1) * g for m, g in zip(state.mean, gs, strict=True)]
         square = [b2 * s + (1 - b2) * (g * g) for s, g in zip(state.square, gs, strict=True)]
-        m_scale, s_scale = 1 / (1 - b1**steps), 1 / (1 - b2**steps)
-        direction = [m_scale * m / ((s_scale * s) ** 0.5 + eps) for m, s in zip(mean, square, strict=True)]
-        if weight_decay:
-            direction = [d + weight_decay * p for d, p in zip(direction, ps, strict=True)]
-        new = [p - lr_now * d for p, d in zip(ps, direction, strict=True)]
-        return tree.unflatten(structure, new), AdamState(steps, mean, square)
+        direction = [m / (s**0.5 + eps_now) for m, s in zip(mean, square, strict=True)]
+        start = [kept * p for p in ps] if weight_decay else ps
+        new = [p - lr_now * d for p, d in zip(start, direction, strict=True)]
+        return tree.unflatten(structure, new), AdamState(state.steps + 1, mean, square)
 
-    return Optimizer(init, step, f"adam(lr={_show(lr)}, b1={b1}, b2={b2}, eps={eps}, weight_decay={weight_decay})")
+    return Optimizer(init, numbers, update, f"adam(lr={_show(lr)}, b1={b1}, b2={b2}, eps={eps}, weight_decay={weight_decay})")
 
 
 def _leaves(params: Any, gradients: Any) -> tuple[list[Array], list[Array], tree.Structure]:

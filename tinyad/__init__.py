@@ -38,6 +38,7 @@ from .primitives.elementwise import (
     greater,
     greater_equal,
     hypot,
+    isclose,
     isfinite,
     isinf,
     isnan,
@@ -88,6 +89,7 @@ from .primitives.joining import concat as concatenate
 from .primitives.linalg import cholesky, solve
 from .primitives.products import dot, einsum, matmul, outer, tensordot, vecdot
 from .primitives.reductions import broadcast_to, cumsum, logsumexp, max, mean, min, norm, std, sum, var
+from .primitives.searching import all, any, argmax, argmin, argsort, count_nonzero
 from .primitives.shaping import (
     astype,
     expand_dims,
@@ -102,6 +104,7 @@ from .primitives.shaping import (
     swapaxes,
     transpose,
 )
+from .require import require
 from .tensor import Tensor
 from .trace import TracingError
 from .transforms import gnvp, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
@@ -118,6 +121,8 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "all",
+    "any",
     "arange",
     "arccos",
     "arccosh",
@@ -126,6 +131,9 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "argmax",
+    "argmin",
+    "argsort",
     "asarray",
     "asin",
     "asinh",
@@ -145,6 +153,7 @@ __all__ = [
     "concatenate",
     "cos",
     "cosh",
+    "count_nonzero",
     "cumsum",
     "custom_jvp",
     "custom_vjp",
@@ -169,6 +178,7 @@ __all__ = [
     "hessian",
     "hvp",
     "hypot",
+    "isclose",
     "isfinite",
     "isinf",
     "isnan",
@@ -212,6 +222,7 @@ __all__ = [
     "ravel",
     "reciprocal",
     "relu",
+    "require",
     "reshape",
     "roll",
     "round",

@@ -105,6 +105,11 @@ class Instruction:
         return self.operation.name  # type: ignore[no-any-return]
 
     @property
+    def is_pure(self) -> bool:
+        """Whether the same operands give the same results, so that it may be computed once, early or not at all."""
+        return getattr(self.operation, "pure", True)
+
+    @property
     def out(self) -> Value:
         """The value it computes, where it computes one."""
         return self.outputs[0]
@@ -158,7 +163,8 @@ class Program:
         needed = {v for v in self.outputs if isinstance(v, Value)}
         kept = []
         for instruction in reversed(self.instructions):
-            if not needed.isdisjoint(instruction.outputs) and not known.issuperset(instruction.outputs):
+            wanted = not needed.isdisjoint(instruction.outputs) or not instruction.is_pure
+            if wanted and not known.issuperset(instruction.outputs):
                 needed.update(instruction.values())
                 kept.append(instruction)
         return Program(self.inputs, kept[::-1], self.outputs, self.name)

@@ -1,7 +1,9 @@
 """Training runs: what they record, how they end, and that a resumed run is the run that was never interrupted."""
 
+import dataclasses
 import math
 import os
+import signal
 import sys
 from itertools import pairwise
 
@@ -110,7 +112,7 @@ def test_every_example_is_seen_once_an_epoch_in_a_new_order():
         seen.append((x, y))
         return loss(model, x, y)
 
-    fit(loss=spying, epochs=2, batch_size=7, validation=None, metric=None)
+    fit(loss=spying, epochs=2, batch_size=7, validation=None, metric=None, compiled=False)
     assert [len(x) for x, _ in seen[:9]] == [7] * 8 + [4]
     epochs = [np.concatenate([np.column_stack(pair) for pair in part]) for part in (seen[:9], seen[9:])]
     everything = np.column_stack([TRAIN.x, TRAIN.y])
@@ -165,8 +167,8 @@ def test_the_best_model_is_that_of_the_best_row():
     result = fit(epochs=10, optimizer=THEN_WORSE, callbacks=[lambda row, model: models_seen.append(model)])
     best = min(range(10), key=lambda k: result.history[k]["validation_loss"])
     assert best == 5
-    assert result.model is models_seen[best]
-    assert result.last is models_seen[-1]
+    assert_same_model(result.model, models_seen[best])
+    assert_same_model(result.last, models_seen[-1])
     assert float(loss(result.model, VALIDATION.x, VALIDATION.y)) == result.history[best]["validation_loss"]
 
 
@@ -177,7 +179,7 @@ def test_best_by_metric_and_by_training_loss():
     assert float(loss(by_metric.model, VALIDATION.x, VALIDATION.y)) == best["validation_loss"]
     seen = []
     plain = fit(validation=None, metric=None, optimizer=optim.sgd(4.0), callbacks=[lambda row, model: seen.append(model)])
-    assert plain.model is seen[min(range(6), key=lambda k: plain.history[k]["loss"])]
+    assert_same_model(plain.model, seen[min(range(6), key=lambda k: plain.history[k]["loss"])])
 
 
 def test_validation_in_pieces_is_the_mean_of_all(monkeypatch):
@@ -215,8 +217,8 @@ def test_a_callback_sees_every_epoch_and_can_stop():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best(bad):
-    undisturbed = fit(epochs=2)
-    result = fit(loss=After(4 * 2 + 3, lambda value: value * bad))
+    undisturbed = fit(epochs=2, compiled=False)
+    result = fit(loss=After(4 * 2 + 3, lambda value: value * bad), compiled=False)
     assert not result.success
     assert result.reason.startswith(f"the loss is not finite (loss {bad}) at epoch 3, batch 3. Lower the learning rate")
     assert "ad.detect_anomaly()" in result.reason
@@ -255,8 +257,8 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run():
 
 
 def test_an_interrupt_keeps_the_best_and_the_last():
-    undisturbed = fit(epochs=2)
-    result = fit(loss=After(4 * 2 + 3, interrupt))
+    undisturbed = fit(epochs=2, compiled=False)
+    result = fit(loss=After(4 * 2 + 3, interrupt), compiled=False)
     assert not result.success
     assert result.reason == "interrupted in epoch 3; to go on, call fit with the result's `last` as the model"
     assert_same_model(result.model, undisturbed.model)
@@ -266,20 +268,93 @@ def test_an_interrupt_keeps_the_best_and_the_last():
 
 
 def test_an_interrupt_in_the_first_epoch_keeps_what_was_trained():
-    result = fit(loss=After(3, interrupt))
+    result = fit(loss=After(3, interrupt), compiled=False)
     assert result.model is result.last and result.history == []
     assert not np.array_equal(tree.ravel(result.last)[0], tree.ravel(net())[0])
 
 
 def test_an_exception_carries_the_result_so_far():
-    undisturbed = fit(epochs=2)
+    undisturbed = fit(epochs=2, compiled=False)
     with pytest.raises(RuntimeError, match="the loss broke") as caught:
-        fit(loss=After(4 * 2 + 3, fail))
+        fit(loss=After(4 * 2 + 3, fail), compiled=False)
     result = caught.value.result
     assert not result.success and result.reason == "stopped by RuntimeError: the loss broke"
     assert_same_model(result.model, undisturbed.model)
     assert len(result.history) == 2
     assert "this exception's attribute `result`" in caught.value.__notes__[0]
+
+
+# ---- compiled steps
+
+
+@pytest.mark.parametrize("optimizer", [optim.sgd(0.2, momentum=0.9), optim.adam(0.05, weight_decay=0.01)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_compiled_steps_are_the_steps(optimizer, dtype):
+    settings = {"model": net(dtype), "data": models.circle(60, dtype=dtype), "validation": None, "metric": None}
+    compiled, plain = (fit(**settings, optimizer=optimizer, compiled=flag) for flag in (True, False))
+    tolerance = 2e-4 if dtype == np.float32 else 1e-11
+    for a, b in zip(tree.leaves(compiled.last), tree.leaves(plain.last), strict=True):
+        assert a.dtype == b.dtype == dtype
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    for ours, theirs in zip(compiled.history, plain.history, strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=tolerance)
+        assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=10 * tolerance)
+
+
+def test_the_loss_is_traced_once_for_each_size_of_batch():
+    calls = []
+
+    def counted(model, x, y):
+        calls.append(len(x))
+        return loss(model, x, y)
+
+    fit(loss=counted, batch_size=32, validation=None, metric=None)
+    assert calls == [32, 28]
+
+
+def test_a_step_is_made_in_place_and_the_model_given_is_left_alone():
+    start = net()
+    kept = [leaf.copy() for leaf in tree.leaves(start)]
+    seen = []
+    result = fit(model=start, callbacks=[lambda row, model: seen.append(tree.leaves(model)[0].copy())])
+    assert all(np.array_equal(a, b) for a, b in zip(tree.leaves(start), kept, strict=True))
+    assert not np.array_equal(seen[0], seen[-1])
+    assert not any(np.shares_memory(a, b) for a in tree.leaves(result.last) for b in tree.leaves(start))
+
+
+def test_an_interrupt_comes_between_two_steps():
+    def interrupting(steps):
+        if steps == 9:
+            signal.raise_signal(signal.SIGINT)
+        return (0.1,)
+
+    optimizer = dataclasses.replace(optim.sgd(0.1), numbers=interrupting)
+    result = fit(optimizer=optimizer)
+    assert result.reason.startswith("interrupted in epoch 3")
+    ten_steps = fit(epochs=2, optimizer=optim.sgd(0.1))
+    assert len(result.history) == 2 and not np.array_equal(tree.ravel(result.last)[0], tree.ravel(ten_steps.last)[0])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_square_that_overflows_is_no_reason_to_stop():
+    def huge(model, x, y):
+        return 1e25 * ad.sum(model)  # the gradient's square is infinite in float32
+
+    data = (np.ones((4, 1), np.float32), np.ones(4, np.float32))
+    result = models.fit(np.ones(3, np.float32), huge, data, optim.sgd(1e-30), epochs=1, batch_size=4)
+    assert result.success
+    assert result.history[0]["gradient_norm"] == pytest.approx(3**0.5 * 1e25)
+
+
+def test_a_loss_that_cannot_be_traced_is_told_what_to_do():
+    def branching(model, x, y):
+        value = loss(model, x, y)
+        return value if value > 0 else -value
+
+    with pytest.raises(ad.TracingError, match="a condition") as caught:
+        fit(loss=branching)
+    assert "pass compiled=False" in "".join(caught.value.__notes__)
+    assert fit(loss=branching, compiled=False).success
 
 
 # ---- checkpoints
@@ -297,7 +372,7 @@ OPTIMIZERS = {
 def test_a_resumed_run_is_the_run_that_was_never_interrupted(tmp_path, dtype, name, event, at):
     common = {
         "model": net(dtype), "data": models.circle(60, dtype=dtype), "validation": models.circle(30, seed=1, dtype=dtype),
-        "optimizer": OPTIMIZERS[name](), "seed": 5,
+        "optimizer": OPTIMIZERS[name](), "seed": 5, "compiled": False,
     }  # fmt: skip
     checkpoint = tmp_path / "run.npz"
     try:
@@ -330,7 +405,7 @@ def test_every_kind_of_generator_can_be_resumed(tmp_path, bits):
 
 
 def test_an_interrupt_says_how_to_go_on_with_a_checkpoint(tmp_path):
-    result = fit(loss=After(6, interrupt), checkpoint=tmp_path / "run.npz")
+    result = fit(loss=After(6, interrupt), compiled=False, checkpoint=tmp_path / "run.npz")
     assert result.reason == "interrupted in epoch 2; to go on, call fit again with resume=True"
     assert len(models.read_notes(tmp_path / "run.npz")["history"]) == 1
 

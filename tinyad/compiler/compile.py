@@ -47,7 +47,7 @@ class _Entry:
     lock: threading.Lock  # the memory serves one call at a time
 
 
-def compile(f: Function, static: Any = (), donate: Any = (), verify: bool = False) -> Compiled:
+def compile(f: Function | None = None, *, static: Any = (), donate: Any = (), verify: bool = False) -> Any:
     """``f``, replayed as straight-line NumPy.
 
     ``f`` is called once for each combination of the arguments' structures, shapes, dtypes and static values, on values that
@@ -55,7 +55,8 @@ def compile(f: Function, static: Any = (), donate: Any = (), verify: bool = Fals
     calls run its NumPy source, in which intermediate results live in memory planned beforehand.
 
     Args:
-        f: a function of trees of arrays. It must not branch on values, and must do nothing but compute its result.
+        f: a function of trees of arrays. It must not branch on values, and must do nothing but compute its result; to check
+            something use `require`. Without it a decorator is returned: ``@ad.compile(donate="params")``.
         static: names or positions of arguments that are settings: each new value is traced anew. Strings, booleans and ``None``
             are static by themselves; Python numbers are not, they may change from call to call.
         donate: names or positions of arguments whose arrays may be overwritten by results of the same shape and dtype; the
@@ -75,6 +76,8 @@ def compile(f: Function, static: Any = (), donate: Any = (), verify: bool = Fals
     >>> slope(np.zeros(2))
     array([1., 1.])
     """
+    if f is None:
+        return functools.partial(compile, static=static, donate=donate, verify=verify)
     return Compiled(f, static, donate, verify)
 
 
@@ -99,15 +102,18 @@ class Compiled:
                 break
         else:
             leaves, structure = tree.flatten((args, kwargs))
-            if any(_on_a_tape(x) for x in leaves):
+            if any(_on_a_tape(x) or _is_elsewhere(x) for x in leaves):
                 return self.f(*args, **kwargs)
             entry = self._entry(leaves, structure, args, kwargs)
             leaves = [unwrap(x) for x in leaves]
+        inputs = [leaves[k] for k in entry.dynamic]
+        if self._donate:
+            _check_distinct(inputs)
+        expected = self.f(*args, **kwargs) if self.verify else None  # before donated arrays are overwritten
         with entry.lock:
-            outputs = entry.run(*[leaves[k] for k in entry.dynamic])
-        result = entry.give(outputs)
+            result = entry.give(entry.run(*inputs))
         if self.verify:
-            self._compare(result, args, kwargs)
+            _compare(result, expected)
         return result
 
     def source(self, *args: Any, **kwargs: Any) -> str:
@@ -173,7 +179,11 @@ class Compiled:
                 opened[k] = Tensor(argument) if isinstance(leaves[k], Tensor) else argument
             inner_args, inner_kwargs = tree.unflatten(with_traced_generators(structure, current), opened)
             refuse = refuse_other_draws(self.f)
-            result, out_structure = tree.flatten(self.f(*inner_args, **inner_kwargs))
+            try:
+                result, out_structure = tree.flatten(self.f(*inner_args, **inner_kwargs))
+            except (IndexError, ValueError):
+                self.f(*args, **kwargs)  # perhaps these arguments are at fault: then it says so itself
+                raise
             refuse()
         traced = current.program(result).pruned()
         traced.name = _identifier(getattr(self.f, "__name__", "program"))
@@ -191,26 +201,6 @@ class Compiled:
             lock=threading.Lock(),
         )
 
-    def _compare(self, result: Any, args: Any, kwargs: Any) -> None:
-        """Run the function itself too."""
-        expected = self.f(*args, **kwargs)
-        found, structure = tree.flatten(result)
-        for k, (x, y) in enumerate(zip(found, tree.same_structure("replay", structure, expected, "result"), strict=True)):
-            a, b = (asnumpy(unwrap(value)) for value in (x, y))
-            eps = np.finfo(a.dtype).eps if a.dtype.kind in "fc" else 0.0
-            scale = np.abs(b[np.isfinite(b)]).max(initial=0.0) if b.dtype.kind in "fciu" else 0.0
-            if (
-                a.shape != b.shape
-                or a.dtype != b.dtype
-                or not np.allclose(a, b, rtol=1e4 * eps, atol=1e3 * eps * scale, equal_nan=True)
-            ):
-                raise VerificationError(
-                    f"compile: the replay's result{tree.paths(result)[k]} differs from that of the function itself: {a.dtype} of "
-                    f"shape {a.shape}, largest difference {np.abs(a - b).max() if a.shape == b.shape else 'not defined'}. Perhaps "
-                    f"the function uses something that has changed since it was traced, or draws random numbers; pass that as an "
-                    f"argument"
-                )
-
 
 def _on_a_tape(x: Any) -> bool:
     """Whether a leaf is being recorded or traced: then the function itself belongs into that record."""
@@ -220,6 +210,38 @@ def _on_a_tape(x: Any) -> bool:
 def _guarded(x: Any, dynamic: bool) -> Any:
     """A leaf for `taker`; a static number is left to the slow way, which compares its value."""
     return x if dynamic or isinstance(x, bool) else object()
+
+
+def _is_elsewhere(x: Any) -> bool:
+    """Whether an array does not live in NumPy's memory: no program is written for it yet."""
+    return is_array(x) and module_of_type(type(unwrap(x))) is not np
+
+
+def _check_distinct(inputs: list[Any]) -> None:
+    """Raise if an array is given twice, because a donated one may be overwritten while the other is still read."""
+    arrays = [id(x) for x in inputs if isinstance(x, np.ndarray)]
+    if len(set(arrays)) != len(arrays):
+        raise ValueError(
+            "compile: with donate=, the same array was given twice among the arguments; one may be overwritten while the other is "
+            "read. Give a copy of it"
+        )
+
+
+def _compare(result: Any, expected: Any) -> None:
+    """Raise if a replay differs from what the function itself gave."""
+    found, structure = tree.flatten(result)
+    for k, (x, y) in enumerate(zip(found, tree.same_structure("replay", structure, expected, "result"), strict=True)):
+        a, b = (asnumpy(unwrap(value)) for value in (x, y))
+        eps = np.finfo(a.dtype).eps if a.dtype.kind in "fc" else 0.0
+        scale = np.abs(b[np.isfinite(b)]).max(initial=0.0) if b.dtype.kind in "fciu" else 0.0
+        fits = a.shape == b.shape and a.dtype == b.dtype
+        if not fits or not np.allclose(a, b, rtol=1e4 * eps, atol=1e3 * eps * scale, equal_nan=True):
+            raise VerificationError(
+                f"compile: the replay's result{tree.paths(result)[k]} differs from that of the function itself: {a.dtype} of "
+                f"shape {a.shape} against {b.dtype} of shape {b.shape}{f', by {np.abs(a - b).max():.1e}' if fits else ''}. "
+                f"Perhaps the function uses something that has changed since it was traced, or draws random numbers; pass that "
+                f"as an argument"
+            )
 
 
 class VerificationError(AssertionError):

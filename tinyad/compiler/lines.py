@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.indexing import _broadcast_axes
 from ..program import Constant, Instruction, Value
 
-__all__ = ["LINES", "accepts_out", "index_text", "is_view", "line_of", "shape_text"]
+__all__ = ["LINES", "OPERATORS", "accepts_out", "index_text", "is_view", "line_of", "number_text", "shape_text"]
 
 Line = Callable[[Instruction, Sequence[str], str | None], str]
 
@@ -30,6 +31,16 @@ def axis_text(axes: Sequence[int], ndim: int) -> str:
     if len(axes) == ndim:
         return "None"
     return str(axes[0] % ndim) if len(axes) == 1 else str(tuple(a % ndim for a in axes))
+
+
+def number_text(x: Any) -> str:
+    """A Python number as an operand: Python has no names for infinity and NaN, and ``-2.0 ** x`` is ``-(2.0 ** x)``."""
+    text = repr(x)
+    if isinstance(x, float) and x - x != 0.0:
+        text = f"float({text!r})"
+    elif isinstance(x, complex) and x - x != 0.0:
+        text = f"complex({number_text(x.real)}, {number_text(x.imag)})"
+    return f"({text})" if text.startswith("-") else text
 
 
 def index_text(index: Sequence[Any], arrays: Sequence[str]) -> str:
@@ -53,12 +64,12 @@ def _call(function: str, arguments: Sequence[str], out: str | None) -> str:
 
 # ---- lines by name
 
-_OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 
 
 def _ufunc(i: Instruction, x: Sequence[str], out: str | None) -> str:
-    if i.out.ndim == 0 and i.name in _OPERATORS and out is None:
-        return f"{x[0]} {_OPERATORS[i.name]} {x[1]}"  # numbers: ten times faster than a call
+    if i.out.ndim == 0 and i.name in OPERATORS and out is None:
+        return f"{x[0]} {OPERATORS[i.name]} {x[1]}"  # numbers: ten times faster than a call
     return _call(f"np.{i.operation.forward}", x, out)
 
 
@@ -90,15 +101,31 @@ def _joined(function: str) -> Line:
     return lambda i, x, out: _call(function, [f"({', '.join(x)},)", f"axis={i.params['axis']}"], out)
 
 
+def _index(i: Instruction, lead: int) -> tuple[Any, ...]:
+    """An index that leaves ``lead`` axes in front alone. What picks one element is written as NumPy's way to get a number."""
+    parts = (slice(None),) * lead + i.params["index"]
+    return tuple([part for part in parts if part is not Ellipsis]) if i.out.ndim == 0 else parts
+
+
+def _moved(text: str, source: range, target: range) -> str:
+    return f"np.moveaxis({text}, {tuple(source)}, {tuple(target)})"
+
+
 def _getitem(i: Instruction, x: Sequence[str], out: str | None) -> str:
-    return f"{x[0]}[{index_text(i.params['index'], x[1:])}]"
+    lead = i.inputs[0].ndim - i.params["rank"]
+    text = f"{x[0]}[{index_text(_index(i, lead), x[1:])}]"
+    joint = _broadcast_axes(i.params["index"], i.inputs[1:]) if lead else 0
+    return _moved(text, range(joint, joint + lead), range(lead)) if joint else text
 
 
 def _scatter(i: Instruction, x: Sequence[str], out: str | None) -> str:
-    where = index_text(i.params["index"], x[1:])
+    lead = i.inputs[0].ndim - i.params["rank"]
+    where = index_text((slice(None),) * lead + i.params["index"], x[1:])
+    joint = _broadcast_axes(i.params["index"], i.inputs[1:]) if lead else 0
+    added = _moved(x[0], range(lead), range(joint, joint + lead)) if joint else x[0]
     if _is_unique(i):
-        return f"{out}.fill(0)\n{out}[{where}] = {x[0]}"
-    return f"{out}.fill(0)\nnp.add.at({out}, ({where},), {x[0]})"
+        return f"{out}.fill(0)\n{out}[{where}] = {added}"
+    return f"{out}.fill(0)\nnp.add.at({out}, np.s_[{where}], {added})"
 
 
 def _is_unique(i: Instruction) -> bool:
@@ -112,7 +139,9 @@ def _is_unique(i: Instruction) -> bool:
 
 
 def _pad(i: Instruction, x: Sequence[str], out: str | None) -> str:
-    inside = [slice(before, before + n) for (before, _), n in zip(i.params["widths"], i.inputs[0].shape, strict=True)]
+    lead = i.out.ndim - len(i.params["widths"])
+    widths = ((0, 0),) * lead + i.params["widths"]
+    inside = [slice(before, before + n) for (before, _), n in zip(widths, i.inputs[0].shape, strict=True)]
     return f"{out}.fill(0)\n{out}[{index_text(inside, ())}] = {x[0]}"
 
 
@@ -120,7 +149,8 @@ def _einsum(i: Instruction, x: Sequence[str], out: str | None) -> str:
     *inputs, output = i.params["subscripts"]
     formula = ",".join(f"...{letters}" for letters in inputs) + f"->...{output}"
     optimize = len(inputs) > 2 or max(v.size for v in i.inputs) > 1000
-    return _call("np.einsum", [repr(formula), *x, *(["optimize=True"] if optimize else [])], out)
+    text = _call("np.einsum", [repr(formula), *x, *(["optimize=True"] if optimize else [])], out)
+    return f"{text}.copy()" if out is None and len(inputs) == 1 and i.out.ndim else text  # of one operand it may be a view
 
 
 def _transposed(i: Instruction, x: Sequence[str], out: str | None) -> str:
@@ -128,8 +158,16 @@ def _transposed(i: Instruction, x: Sequence[str], out: str | None) -> str:
 
 
 def _permuted(i: Instruction, x: Sequence[str], out: str | None) -> str:
-    ndim = i.inputs[0].ndim
-    return f"{x[0]}.transpose{shape_text([a + len(i.params['axes']) + ndim - len(i.params['axes']) for a in i.params['axes']])}"
+    ndim, axes = i.inputs[0].ndim, i.params["axes"]
+    return f"{x[0]}.transpose{shape_text([*range(ndim - len(axes)), *[a + ndim for a in axes]])}"
+
+
+def _broadcast(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    lead, added = i.inputs[0].ndim - i.params["rank"], len(i.params["shape"]) - i.params["rank"]
+    shape = i.inputs[0].shape
+    if lead and added:
+        x = [f"{x[0]}.reshape{shape_text((*shape[:lead], *(1,) * added, *shape[lead:]))}"]
+    return f"np.broadcast_to({x[0]}, {shape_text(i.out.shape)})"
 
 
 def _astype(i: Instruction, x: Sequence[str], out: str | None) -> str:
@@ -139,7 +177,7 @@ def _astype(i: Instruction, x: Sequence[str], out: str | None) -> str:
 
 
 VIEWS: dict[str, Line] = {
-    "broadcast_to": lambda i, x, out: f"np.broadcast_to({x[0]}, {shape_text(i.out.shape)})",
+    "broadcast_to": _broadcast,
     "flip": lambda i, x, out: f"np.flip({x[0]}, {tuple(i.params['axes'])})",
     "getitem": _getitem,
     "matrix_transpose": _transposed,
@@ -154,18 +192,24 @@ STATEMENTS: dict[str, Line] = {"pad": _pad, "scatter": _scatter}
 LINES: dict[str, Line] = {
     **VIEWS,
     **STATEMENTS,
+    "all": _reduction("np.logical_and.reduce"),
+    "any": _reduction("np.logical_or.reduce"),
     "argmax": _along_axis("np.argmax"),
     "argmin": _along_axis("np.argmin"),
+    "argsort": lambda i, x, out: f'np.argsort({x[0]}, axis={i.params["axis"]}, kind="stable")',
+    "as_integers": _astype,
     "asarray": lambda i, x, out: f"np.array({x[0]}, {str(i.out.dtype)!r})",
     "astype": _astype,
     "cholesky": lambda i, x, out: f"np.linalg.cholesky({x[0]})",
     "clip": lambda i, x, out: _call("np.clip", x, out),
     "concat": _joined("np.concatenate"),
+    "count_nonzero": lambda i, x, out: _reduction("np.add.reduce")(i, [f"np.not_equal({x[0]}, 0)", "dtype=int"], out),
     "cumsum": _along_axis("np.cumsum"),
     "einsum": _einsum,
     "matmul": _matmul,
     "max": _reduction("np.maximum.reduce"),
     "min": _reduction("np.minimum.reduce"),
+    "round": lambda i, x, out: _call("np.round", x, out),
     "roll": lambda i, x, out: f"np.roll({x[0]}, {i.params['shift']}, {i.params['axes']})",
     "solve": lambda i, x, out: f"np.linalg.solve({x[0]}, {x[1]})",
     "stack": _joined("np.stack"),
@@ -174,7 +218,7 @@ LINES: dict[str, Line] = {
     "where": lambda i, x, out: _call("np.where", x, None),
 }
 
-_FRESH = {"argmax", "argmin", "asarray", "cholesky", "roll", "solve", "where"}
+_FRESH = {"argmax", "argmin", "argsort", "asarray", "cholesky", "roll", "solve", "where"}
 """Functions of NumPy without ``out=``."""
 
 
@@ -198,12 +242,13 @@ def accepts_out(instruction: Instruction) -> bool:
     if instruction.name in _FRESH or instruction.out.weak or len(instruction.outputs) != 1:
         return False
     if instruction.name in STATEMENTS or instruction.name not in VIEWS:
-        return not hasattr(instruction.operation, "line")
+        return not (hasattr(instruction.operation, "line") or hasattr(instruction.operation, "statements"))
     return False
 
 
 def is_view(instruction: Instruction, plan: Any) -> bool:
-    """Whether the result shows the elements of the first operand, as far as can be known without the arrays."""
+    """Whether the result may show the elements of the first operand."""
     if instruction.name not in VIEWS or not isinstance(instruction.inputs[0], Value) or instruction.inputs[0].weak:
         return False
-    return not (instruction.name == "getitem" and len(instruction.inputs) > 1)
+    # an index that holds arrays copies, and one that picks a single element gives a number
+    return instruction.name != "getitem" or (len(instruction.inputs) == 1 and instruction.out.ndim > 0)

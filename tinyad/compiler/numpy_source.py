@@ -17,7 +17,8 @@ import numpy as np
 
 from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value, distinct
-from .lines import STATEMENTS, is_view, line_of, shape_text
+from .lines import OPERATORS, STATEMENTS, is_view, line_of, number_text, shape_text
+from .passes import is_repeated
 from .plan import Block, Plan, plan, plan_of_body
 
 __all__ = ["LOADING", "Source", "write"]
@@ -139,7 +140,7 @@ class _Module:
         array = np.asarray(c.array)
         text = _expression(array)
         if text is None:
-            self.given[c.name] = array
+            self.given[c.name] = array.copy()  # as it is now, whether large or small
         return text or f'given["{c.name}"]'
 
     def _add_block(self, block: Block) -> None:
@@ -172,7 +173,7 @@ class _Scope:
 
     def operand(self, x: Any) -> str:
         """An operand as text."""
-        return self.inline.get(x, x.name) if isinstance(x, Value) else repr(x)
+        return self.inline.get(x, x.name) if isinstance(x, Value) else number_text(x)
 
     def result(self, k: int, x: Any) -> str:
         """A result as text."""
@@ -202,6 +203,8 @@ class _Scope:
             return self._loop(instruction, instruction.operation)
         out = instruction.out
         operands = [self.operand(x) for x in instruction.inputs]
+        if hasattr(instruction.operation, "statements"):
+            return instruction.operation.statements(instruction, operands)  # type: ignore[no-any-return]
         line = line_of(instruction)
         if is_view(instruction, self.plan):
             return self._view(out, line(instruction, operands, None))
@@ -212,7 +215,9 @@ class _Scope:
         text = line(instruction, operands, memory)
         if memory is not None:
             return text.splitlines()
-        return [f"{out.name} = {text}.item()" if out.weak and "(" in text else f"{out.name} = {text}"]
+        # operators on Python numbers give Python numbers, and so do generators
+        called = instruction.name not in OPERATORS and hasattr(instruction.operation, "kernels")
+        return [f"{out.name} = {text}.item()" if out.weak and called else f"{out.name} = {text}"]
 
     def _memory(self, out: Value) -> str | None:
         """The name of the memory a value is written to; ``None`` where NumPy allocates it."""
@@ -311,8 +316,8 @@ def _expression(array: Any) -> str | None:
     if not array.size:
         return f'np.empty({shape_text(array.shape)}, "{dtype}")'
     if array.ndim == 0:
-        return f'np.array({array.item()!r}, "{dtype}")'.replace("nan", "np.nan").replace("inf", "np.inf")
-    if (array == array.flat[0]).all():
+        return f'np.array({number_text(array.item())}, "{dtype}")'
+    if is_repeated(array):
         one = array.flat[0].item()
         if one in (0, 1) and not np.signbit(np.real(one)):
             return f'np.{"ones" if one else "zeros"}({shape_text(array.shape)}, "{dtype}")'

@@ -48,11 +48,6 @@ def is_elementwise(instruction: Instruction) -> bool:
     return isinstance(forward, str) and isinstance(getattr(np, forward, None), np.ufunc) and forward != "matmul"
 
 
-def is_pure(instruction: Instruction) -> bool:
-    """Whether the same operands give the same results, so that it may be computed once, early or not at all."""
-    return getattr(instruction.operation, "pure", True)
-
-
 def _renewed(instruction: Instruction, operation: str, inputs: Sequence[Any], out: Value | None = None, **params: Any) -> Any:
     """An instruction in place of another, with its origin and, unless ``out`` is another value, its result."""
     outputs = instruction.outputs if out is None else (out,)
@@ -93,7 +88,7 @@ def fold_constants(program: Program) -> Program:
     kept = []
     for instruction in program.instructions:
         inputs = [instead.get(x, x) if isinstance(x, Value) else x for x in instruction.inputs]
-        known = is_pure(instruction) and all(isinstance(x, Constant) or not isinstance(x, Value) for x in inputs)
+        known = instruction.is_pure and all(isinstance(x, Constant) or not isinstance(x, Value) for x in inputs)
         if known and len(instruction.outputs) == 1:
             arrays = [x.array if isinstance(x, Constant) else x for x in inputs]
             with np.errstate(all="ignore"):
@@ -119,7 +114,7 @@ def resolve_numbers(program: Program) -> Program:
 
 def _resolved(x: Any, place: int, instruction: Instruction, known: dict[Hashable, Constant]) -> Any:
     others = [y for k, y in enumerate(instruction.inputs) if k != place and isinstance(y, Value) and not y.weak]
-    if isinstance(x, Constant) and x.size > 1 and _is_repeated(x.array):
+    if isinstance(x, Constant) and x.size > 1 and is_repeated(x.array):
         if np.broadcast_shapes(*[y.shape for y in others]) != instruction.out.shape:
             return x
         one = np.asarray(x.array)[(0,) * x.ndim]
@@ -131,10 +126,17 @@ def _resolved(x: Any, place: int, instruction: Instruction, known: dict[Hashable
     return _number(x, dtype, known) if resolved == dtype and dtype.kind in "fc" else x
 
 
-def _is_repeated(array: Any) -> bool:
+def is_repeated(array: Any) -> bool:
+    """Whether all elements of an array are one number, the sign of zero included."""
     if not isinstance(array, np.ndarray) or not array.size:
         return False
-    return not any(array.strides) or bool((array == array.flat[0]).all())
+    if not any(array.strides):
+        return True
+    one = array.flat[0]
+    alike = bool((array == one).all())
+    if alike and not one and array.dtype.kind in "fc":
+        alike = all(np.signbit(part).all() or not np.signbit(part).any() for part in (array.real, array.imag))
+    return alike
 
 
 def _number(x: Any, dtype: Any, known: dict[Hashable, Constant]) -> Constant:
@@ -163,7 +165,7 @@ def simplify(program: Program) -> Program:
     kept = []
     for instruction in program.instructions:
         instruction.inputs = tuple([instead.get(x, x) if isinstance(x, Value) else x for x in instruction.inputs])
-        if len(instruction.outputs) == 1 and is_pure(instruction):
+        if len(instruction.outputs) == 1 and instruction.is_pure:
             _use_unbroadcast(instruction, made)
             simpler = _IDENTITIES[instruction.name](instruction, made) if instruction.name in _IDENTITIES else None
             if isinstance(simpler, Instruction):
@@ -229,7 +231,7 @@ def _of_sum(i: Instruction, made: dict[Value, Instruction]) -> Any:
 
 def _of_difference(i: Instruction, made: dict[Value, Instruction]) -> Any:
     x, y = i.inputs
-    if _equals(y, 0.0):
+    if _equals(y, 0.0) and not np.signbit(float(y.array if isinstance(y, Constant) else y)):  # -0.0 - -0.0 is 0.0
         return _same(x, i.out)
     source = made.get(y) if isinstance(y, Value) else None
     if source is not None and source.name == "negative":
@@ -289,7 +291,6 @@ _IDENTITIES: dict[str, Callable[[Instruction, dict[Value, Instruction]], Any]] =
     "permute_dims": _of_permutation,
     "broadcast_to": _unchanged,
     "astype": _unchanged,
-    "sum": lambda i, made: _same(i.inputs[0], i.out) if not i.params["axis"] else None,
 }
 
 
@@ -308,7 +309,7 @@ def share_subexpressions(program: Program) -> Program:
         instruction.inputs = tuple([_shared(x, constants) for x in inputs])
         operands = [x if isinstance(x, Value) else (type(x), repr(x)) for x in instruction.inputs]
         key = (instruction.operation, tuple(operands), _frozen(instruction.params))
-        earlier = first.setdefault(key, instruction) if is_pure(instruction) else instruction
+        earlier = first.setdefault(key, instruction) if instruction.is_pure else instruction
         if earlier is instruction:
             kept.append(instruction)
         else:
@@ -509,7 +510,7 @@ def _hoisted(instruction: Instruction, loop: Loop, before: list[Instruction]) ->
     moved, stay = [], []
     for each in loop.body.instructions:
         if (
-            is_pure(each)
+            each.is_pure
             and any(True for _ in each.values())
             and all(x in fixed or isinstance(x, Constant) for x in each.values())
         ):

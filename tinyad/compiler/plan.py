@@ -48,6 +48,7 @@ class Plan:
         home: the block of a planned value.
         over: the input over which a donated value is written.
         root: of a view, the value whose elements it shows.
+        loose: views that may turn out to be copies, because elements in another order cannot always be shown in another shape.
         copied: places among the outputs that must be copied, because somebody else holds the same memory.
         static: inputs whose memory is the same at every call; planned memory and constants are by themselves.
     """
@@ -56,6 +57,7 @@ class Plan:
     home: dict[Value, Block] = field(default_factory=dict)
     over: dict[Value, Value] = field(default_factory=dict)
     root: dict[Value, Value] = field(default_factory=dict)
+    loose: set[Value] = field(default_factory=set)
     copied: set[int] = field(default_factory=set)
     static: set[Value] = field(default_factory=set)
 
@@ -72,8 +74,11 @@ class Plan:
 
     def is_static(self, x: Value) -> bool:
         """Whether the memory of ``x`` is the same at every call, so that views of it can be made once."""
-        owner = self.owner(x)
-        return owner in self.home or owner in self.static or isinstance(owner, Constant)
+        while x in self.root:
+            if x in self.loose:
+                return False
+            x = self.root[x]
+        return x in self.home or x in self.static or isinstance(x, Constant)
 
 
 def plan(program: Program, donated: Sequence[Value] = ()) -> Plan:
@@ -113,9 +118,14 @@ def plan_of_body(program: Program, carries: Sequence[Value], static: set[Value])
 
 
 def _find_views(program: Program, made: Plan) -> None:
+    in_order = set()
     for instruction in program.instructions:
         if is_view(instruction, made):
-            made.root[instruction.out] = instruction.inputs[0]
+            x = made.root[instruction.out] = instruction.inputs[0]
+            if instruction.name == "reshape" and (x in in_order or (x not in made.root and x not in made.static)):
+                in_order.add(instruction.out)
+            elif instruction.name == "reshape":
+                made.loose.add(instruction.out)
 
 
 def _place_all(program: Program, made: Plan, elsewhere: Callable[[Instruction, Value, dict[Value, int], int], bool]) -> None:
@@ -175,6 +185,8 @@ def _write_over(
             continue
         if last.get(x, -1) == k and not _may_overwrite(instruction, x, made):
             continue
+        if instruction.name == "matmul":
+            continue  # BLAS writes to memory in order only, and nobody knows how that of an input lies
         made.over[out] = x
         open_inputs.remove(x)
         return
