@@ -109,15 +109,15 @@ def sgd(lr: float | Schedule, momentum: float = 0.0, nesterov: bool = False, wei
 
     def update(params: Any, gradients: Any, state: SGDState, numbers: tuple[Any, ...]) -> tuple[Any, SGDState]:
         ps, gs, structure = _leaves(params, gradients)
-        (lr_now,), velocity = numbers, state.velocity
-        if weight_decay:
-            gs = [g + weight_decay * p for p, g in zip(ps, gs, strict=True)]
-        direction = gs
-        if momentum:
-            direction = velocity = [momentum * v + g for v, g in zip(velocity, gs, strict=True)]
-        if nesterov:
-            direction = [g + momentum * v for v, g in zip(velocity, gs, strict=True)]
-        new = [p - lr_now * d for p, d in zip(ps, direction, strict=True)]
+        (lr_now,) = numbers
+        new, velocity = [], []
+        for p, g, v in zip(ps, gs, state.velocity or gs, strict=True):
+            direction = g + weight_decay * p if weight_decay else g
+            if momentum:
+                v = momentum * v + direction
+                velocity.append(v)
+                direction = direction + momentum * v if nesterov else v
+            new.append(p - lr_now * direction)
         return tree.unflatten(structure, new), SGDState(state.steps + 1, velocity)
 
     settings = f"momentum={momentum}, nesterov={nesterov}, weight_decay={weight_decay}"
@@ -166,11 +166,13 @@ def adam(
     def update(params: Any, gradients: Any, state: AdamState, numbers: tuple[Any, ...]) -> tuple[Any, AdamState]:
         ps, gs, structure = _leaves(params, gradients)
         lr_now, eps_now, kept = numbers
-        mean = [b1 * m + (1 - b1) * g for m, g in zip(state.mean, gs, strict=True)]
-        square = [b2 * s + (1 - b2) * (g * g) for s, g in zip(state.square, gs, strict=True)]
-        direction = [m / (s**0.5 + eps_now) for m, s in zip(mean, square, strict=True)]
-        start = [kept * p for p in ps] if weight_decay else ps
-        new = [p - lr_now * d for p, d in zip(start, direction, strict=True)]
+        new, mean, square = [], [], []
+        for p, g, m, s in zip(ps, gs, state.mean, state.square, strict=True):  # one after the other: their arrays stay in the cache
+            m = b1 * m + (1 - b1) * g
+            s = b2 * s + (1 - b2) * (g * g)
+            new.append((kept * p if weight_decay else p) - lr_now * (m / (s**0.5 + eps_now)))
+            mean.append(m)
+            square.append(s)
         return tree.unflatten(structure, new), AdamState(state.steps + 1, mean, square)
 
     return Optimizer(init, numbers, update, f"adam(lr={_show(lr)}, b1={b1}, b2={b2}, eps={eps}, weight_decay={weight_decay})")

@@ -49,6 +49,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/custom.py",
     "tinyad/loops.py",
     "tinyad/compiler/draws.py",
+    "tinyad/compiler/blocks.py",
     "tinyad/compiler/expand.py",
     "tinyad/compiler/passes.py",
     "tinyad/compiler/lines.py",

@@ -89,8 +89,8 @@ class Compiled:
             raise TypeError(f"compile: got a {type(f).__name__}; expected a function. Write ad.compile(f), then call that")
         self.f, self.verify = f, verify
         self._parameters = _parameters(f)
-        self._static = _chosen("static", static, self._parameters)
-        self._donate = _chosen("donate", donate, self._parameters)
+        self._static = _chosen("static", static, f, self._parameters)
+        self._donate = _chosen("donate", donate, f, self._parameters)
         self._entries: dict[Any, _Entry] = {}
         self._latest: list[_Entry] = []
         functools.update_wrapper(self, f, updated=())
@@ -251,6 +251,8 @@ class VerificationError(AssertionError):
 class _Tracing(Trace):
     """The trace of a compiled function: recorded Tensors of a surrounding derivative would be lost in it."""
 
+    freezes = True
+
     def captured(self, tensor: Tensor) -> Constant:
         raise TracingError(
             "compile: the function uses a recorded Tensor that it does not get as an argument, so its derivative would be lost. "
@@ -266,22 +268,34 @@ def _kind(x: Any) -> Any:
     return (array.shape, array.dtype, module_of_type(type(array)), type(x) is Tensor)
 
 
-def _parameters(f: Function) -> list[str]:
-    """The names of the positional parameters, as far as they can be known."""
+def _signature(f: Function) -> list[inspect.Parameter]:
+    """The parameters, as far as they can be known."""
     try:
-        found = inspect.signature(f).parameters.values()
+        return list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
         return []
-    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _chosen(what: str, given: Any, parameters: list[str]) -> frozenset[Any]:
+def _parameters(f: Function) -> list[str]:
+    """The names of the positional parameters."""
+    return [p.name for p in _signature(f) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _chosen(what: str, given: Any, f: Function, positional: list[str]) -> frozenset[Any]:
     """The arguments named by the user, by name where they have one."""
+    parameters = _signature(f)
+    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    any_name = not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters)
+    any_place = not parameters or any(p.kind is p.VAR_POSITIONAL for p in parameters)
     found = []
     for entry in (given,) if isinstance(given, (int, str)) else tuple(given):
-        if isinstance(entry, str) and parameters and entry not in parameters:
-            raise ValueError(f"compile: {what} names {entry!r}; the function has the parameters {', '.join(parameters)}")
-        found.append(parameters[entry] if isinstance(entry, int) and entry < len(parameters) else entry)
+        known = any_name or entry in names if isinstance(entry, str) else any_place or entry in range(len(positional))
+        if not known:
+            raise ValueError(
+                f"compile: {what} names {entry!r}; the function has the parameters {', '.join(names) or '(none)'}. Give their "
+                f"names, or positions from 0 on"
+            )
+        found.append(positional[entry] if isinstance(entry, int) and entry in range(len(positional)) else entry)
     return frozenset(found)
 
 
@@ -290,6 +304,8 @@ def _identifier(text: str) -> str:
     while "__" in word:
         word = word.replace("__", "_")
     word = word.strip("_")
+    if word in ("np", "given"):  # names that the source needs itself
+        return f"{word}_"
     return "program" if not word or keyword.iskeyword(word) or word[0].isdigit() else word
 
 

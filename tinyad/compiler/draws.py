@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
 from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
@@ -17,34 +18,67 @@ import numpy as np
 from .. import tree
 from ..kinds import Primitive
 from ..program import Constant
+from ..tensor import unwrap
 from ..trace import Trace, Traced, TracingError
 
-__all__ = ["refuse_other_draws", "with_traced_generators"]
+__all__ = ["refuse_other_draws", "with_traced_generators", "without_traced_generators"]
 
 Generator = np.random.Generator
 
-_METHODS = (
-    "beta", "binomial", "choice", "exponential", "gamma", "integers", "laplace", "lognormal", "multivariate_normal", "normal",
-    "permutation", "permuted", "poisson", "random", "standard_exponential", "standard_gamma", "standard_normal", "uniform",
-)  # fmt: skip
+_REMEDIES = {
+    "shuffle": "Take rng.permutation(x), a new array",
+    "bytes": "Draw integers",
+    "spawn": "Pass generators as arguments",
+    "bit_generator": "Pass generators as arguments",
+    "choice": "Draw positions, x[rng.choice(len(x), size)]",
+    "permutation": "Draw the order, x[rng.permutation(len(x))]",
+    "permuted": "Draw the order, x[rng.permutation(len(x))]",
+}
 
 
 class Draw(Primitive):
-    """A method of a generator: not the same at each call, so never shared or computed beforehand."""
+    """A method of a generator: not the same at each call, so never shared or computed beforehand.
+
+    Its operands are the generator and the arrays among the method's arguments.
+    """
 
     pure = False
 
-    def __init__(self, method: str, settings: str) -> None:
+    def __init__(self, method: str) -> None:
         self.name = method
-        self.settings = settings
 
     def line(self, instruction: Any, operands: Any, out: str | None) -> str:
         """The call as text."""
-        return f"{operands[0]}.{self.name}({self.settings})"
+        arrays = iter(operands[1:])
+        settings = [_text(x, arrays) for x in instruction.params["arguments"]]
+        settings += [f"{name}={_text(x, arrays)}" for name, x in instruction.params["keywords"].items()]
+        return f"{operands[0]}.{self.name}({', '.join(settings)})"
 
-    def apply(self, generator: Generator, **params: Any) -> Any:
+    def apply(self, generator: Generator, *arrays: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """The call itself."""
-        return getattr(generator, self.name)(*params["arguments"], **params["keywords"])
+        given = iter(arrays)
+        filled = [next(given) if x is _ARRAY else x for x in (*arguments, *keywords.values())]
+        positional, named = filled[: len(arguments)], filled[len(arguments) :]
+        return getattr(generator, self.name)(*positional, **dict(zip(keywords, named, strict=True)))
+
+
+class _Slot:
+    """Stands in a draw's arguments where an array is."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+_ARRAY = _Slot()
+
+
+def _text(x: Any, arrays: Iterator[str]) -> str:
+    """An argument of a draw as Python source."""
+    if x is _ARRAY:
+        return next(arrays)
+    if isinstance(x, type):
+        return f"np.{x.__name__}" if issubclass(x, np.generic) else x.__name__
+    return repr(str(x)) if isinstance(x, np.dtype) else repr(x)
 
 
 class _TracedGenerator(Generator):
@@ -60,20 +94,34 @@ class _TracedGenerator(Generator):
 def _writing(method: str) -> Callable[..., Any]:
     @functools.wraps(getattr(Generator, method))
     def draw(self: _TracedGenerator, *arguments: Any, **keywords: Any) -> Any:
-        values = (*arguments, *keywords.values())
+        values = [unwrap(x) for x in (*arguments, *keywords.values())]
         if any(isinstance(x, Traced) for x in values):
-            raise self.trace.refusal(f"an argument of rng.{method}", "Draw standard numbers, then shift and scale them")
-        example = getattr(Generator, method)(self, *arguments, **keywords)
-        settings = [*map(repr, arguments), *[f"{name}={value!r}" for name, value in keywords.items()]]
-        text = ", ".join(settings).replace("<class 'numpy.", "np.").replace("'>", "")
-        params = {"arguments": arguments, "keywords": keywords}
-        return self.trace.emit(Draw(method, text), [Constant("rng", self.given)], params, [example])[0]
+            remedy = _REMEDIES.get(method, "Draw standard numbers, then shift and scale them")
+            raise self.trace.refusal(f"an argument of rng.{method}", remedy)
+        if keywords.get("out") is not None:
+            raise TracingError(f"compile: rng.{method}(out=...) would write into an array from outside. Use the result instead")
+        names = list(keywords)
+        example = getattr(Generator, method)(self, *values[: len(arguments)], **dict(zip(names, values[len(arguments) :], strict=True)))
+        slots = [_ARRAY if isinstance(x, np.ndarray) else x for x in values]
+        params = {"arguments": tuple(slots[: len(arguments)]), "keywords": dict(zip(names, slots[len(arguments) :], strict=True))}
+        operands = [Constant("rng", self.given), *[x for x in values if isinstance(x, np.ndarray)]]
+        return self.trace.emit(Draw(method), operands, params, [example])[0]
 
     return draw
 
 
-for _method in _METHODS:
-    setattr(_TracedGenerator, _method, _writing(_method))
+def _refused(method: str) -> Callable[..., Any]:
+    def refuse(self: _TracedGenerator, *arguments: Any, **keywords: Any) -> Any:
+        raise TracingError(f"compile: rng.{method} cannot be repeated at each call. {_REMEDIES[method]}")
+
+    return refuse
+
+
+for _method in [name for name in dir(Generator) if not name.startswith("_")]:
+    if _method == "bit_generator":
+        _TracedGenerator.bit_generator = property(_refused(_method))  # type: ignore[assignment, misc]
+    else:
+        setattr(_TracedGenerator, _method, (_refused if _method in ("shuffle", "bytes", "spawn") else _writing)(_method))
 
 
 def with_traced_generators(structure: tree.Structure, trace: Trace) -> tree.Structure:
@@ -81,6 +129,11 @@ def with_traced_generators(structure: tree.Structure, trace: Trace) -> tree.Stru
     traced: dict[int, _TracedGenerator] = {}
 
     def replaced(value: Any) -> Any:
+        if isinstance(value, (np.random.RandomState, random.Random)):
+            raise TracingError(
+                f"compile: an argument holds a {type(value).__module__}.{type(value).__name__}, whose numbers would be those of "
+                f"the first call. Pass a generator, numpy.random.default_rng(seed)"
+            )
         if not isinstance(value, Generator):
             return value
         if id(value) not in traced:
@@ -92,18 +145,22 @@ def with_traced_generators(structure: tree.Structure, trace: Trace) -> tree.Stru
     return tree.map_static(replaced, structure)
 
 
+def without_traced_generators(structure: tree.Structure) -> tree.Structure:
+    """The structure of the results with the generators that were given."""
+    return tree.map_static(lambda value: value.given if isinstance(value, _TracedGenerator) else value, structure)
+
+
 # ---- other generators
 
 
 def refuse_other_draws(f: Callable[..., Any]) -> Callable[[], None]:
     """A function to call after ``f``, which raises if ``f`` has drawn from a generator that it holds or from NumPy's own."""
-    found = {id(g): g for g in _generators(f, set())}
-    before = {key: g.bit_generator.state for key, g in found.items()}
+    found = {id(g): g for g in _generators(f, set())}.values()
+    before = [str(_state(g)) for g in found]
     global_before = _global_state()
 
     def check() -> None:
-        drawn = [g for key, g in found.items() if str(g.bit_generator.state) != str(before[key])]
-        if drawn or _global_state() != global_before:
+        if before != [str(_state(g)) for g in found] or _global_state() != global_before:
             raise TracingError(
                 "compile: the function drew random numbers from a generator that is not among its arguments; each call would "
                 "use those of the first. Pass the generator (numpy.random.default_rng(seed)) as an argument"
@@ -112,17 +169,27 @@ def refuse_other_draws(f: Callable[..., Any]) -> Callable[[], None]:
     return check
 
 
+def _state(g: Any) -> Any:
+    """Something that changes when a generator is used."""
+    if isinstance(g, Generator):
+        return g.bit_generator.state
+    if isinstance(g, random.Random):
+        return hash(g.getstate())
+    state: Any = g.get_state(legacy=True)
+    return (state[0], state[2], state[1][:2].tolist(), state[3:])
+
+
 def _global_state() -> Any:
     state: Any = np.random.get_state()  # noqa: NPY002 (to find out whether somebody uses it)
-    return (state[2], state[1][:2].tolist(), state[3:])
+    return (state[2], state[1][:2].tolist(), state[3:], hash(random.getstate()))
 
 
-def _generators(value: Any, seen: set[int], depth: int = 0) -> Iterator[Generator]:
+def _generators(value: Any, seen: set[int], depth: int = 0) -> Iterator[Any]:
     """Generators that a function can reach by its closure, the globals it names, and the attributes of objects there."""
     if id(value) in seen or depth > 4:
         return
     seen.add(id(value))
-    if isinstance(value, Generator):
+    if isinstance(value, (Generator, np.random.RandomState, random.Random)):
         yield value
     inside: list[Any] = []
     if isinstance(value, FunctionType):

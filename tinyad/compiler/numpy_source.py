@@ -57,6 +57,8 @@ def write(program: Program, donated: Sequence[Value] = ()) -> Source:
     returned = f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()"
     signature = f"def {program.name}({', '.join(v.name for v in program.inputs)}):"
     function = [*_wrapped(signature), *_indented(body), *_wrapped(f"    {returned}")]
+    if any(i.section != "forward" for i in program.instructions):
+        function.insert(0, '@np.errstate(all="ignore")  # derivatives may be infinite on the way')
     return Source("\n".join([*module.head(program), "", *function, ""]), program.name, module.given, module.nbytes)
 
 
@@ -95,9 +97,10 @@ def _assigned(line: tuple[str, int] | None) -> str | None:
         statement = ast.parse(text).body[0]
     except (SyntaxError, IndexError):
         return None
-    named = isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Lambda)
-    targets = statement.targets if named else []
-    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
+    if not isinstance(statement, ast.Assign) or isinstance(statement.value, ast.Lambda):
+        return None
+    target = statement.targets[0]
+    return target.id if len(statement.targets) == 1 and isinstance(target, ast.Name) else None
 
 
 # ---- text
@@ -224,7 +227,7 @@ class _Scope:
         over = self.plan.over.get(out)
         if over is not None:
             self.inline[out] = self.operand(over)
-        return self.operand(out) if over is not None or out in self.plan.home else None
+        return self.operand(out) if over is not None or out in self.plan.home or out in self.plan.rows else None
 
     def _view(self, out: Value, text: str) -> list[str]:
         if self.plan.is_static(out):
@@ -239,15 +242,13 @@ class _Scope:
 
     def _loop(self, instruction: Instruction, loop: Loop) -> list[str]:
         """A loop as a ``for`` over the rows, whose carry lives in the memory of its results."""
-        lines, inner = [], _Scope(loop.body, self._plan_of_body(instruction, loop), self.module, self.depth + 1)
+        lines: list[str] = []
+        inner = _Scope(loop.body, self._plan_of_body(instruction, loop), self.module, self.depth + 1)
         constants, carries, rows = loop.split(loop.body.inputs)
         given, start, stacked = loop.split(instruction.inputs)
         for x, value in zip(given, constants, strict=True):
             inner.inline[value] = self._name_before(x, value, lines)
-        results = [self._memory(out) or out.name for out in instruction.outputs]
-        for out, name in zip(instruction.outputs, results, strict=True):
-            if out.ndim and name == out.name and out not in self.plan.home:
-                lines.append(f'{name} = np.empty({shape_text(out.shape)}, "{out.dtype}")')
+        results = [self._stack(out, lines) for out in instruction.outputs]
         for value, name, x in zip(carries, results, start, strict=False):
             inner.inline[value] = name
             lines.append(f"np.copyto({name}, {self.operand(x)})" if value.ndim else f"{name} = {self.operand(x)}")
@@ -255,9 +256,21 @@ class _Scope:
         steps = f"range({loop.length})"
         names = [self._name_before(x, value, lines, f"{value.name}_all") for x, value in zip(stacked, rows, strict=True)]
         body = [f"{value.name} = {name}[{k}]" for value, name in zip(rows, names, strict=True) if inner.uses[value]]
+        body += inner.rows_of_stacks(results[loop.carries :], loop, k)
         body += [*inner.statements(), *inner.pushes(results[loop.carries :], loop, k), *inner.updates(results[: loop.carries])]
         header = f"for {k} in {f'reversed({steps})' if loop.backwards else steps}:"
         return [*lines, header, *_indented(body or ["pass"])]
+
+    def _stack(self, out: Value, lines: list[str]) -> str:
+        """The name of the memory of a loop's result."""
+        text = self._memory(out)
+        if text is None and out.ndim:
+            text = f'np.empty({shape_text(out.shape)}, "{out.dtype}")'
+        if text is None or text.isidentifier():
+            return text or out.name
+        self.inline.pop(out, None)
+        lines.append(f"{out.name} = {text}")
+        return out.name
 
     def _name_before(self, x: Any, value: Value, lines: list[str], name: str | None = None) -> str:
         """The name of an operand of a loop; what is an expression is computed once, before the loop."""
@@ -293,10 +306,19 @@ class _Scope:
             values.append(f"{', '.join(n for n, _ in names)} = {', '.join(t for _, t in names)}")
         return [*lines, *values]
 
+    def rows_of_stacks(self, stacks: list[str], loop: Loop, k: str) -> list[str]:
+        """Statements that name the rows to which values are written at once."""
+        first: dict[Value, str] = {}
+        for stack, x in zip(stacks, self.program.outputs[loop.carries :], strict=True):
+            if x in self.plan.rows:
+                first.setdefault(x, stack)
+        return [f"{x.name} = {stack}[{k}]" for x, stack in first.items()]
+
     def pushes(self, stacks: list[str], loop: Loop, k: str) -> list[str]:
         """Statements that write a row of each stack; before the carry changes, because it may be shown in them."""
-        rows = self.program.outputs[loop.carries :]
-        return [f"{stack}[{k}] = {self.operand(x)}" for stack, x in zip(stacks, rows, strict=True)]
+        rows = zip(stacks, self.program.outputs[loop.carries :], strict=True)
+        written = set(self.rows_of_stacks(stacks, loop, k))
+        return [f"{stack}[{k}] = {self.operand(x)}" for stack, x in rows if f"{self.operand(x)} = {stack}[{k}]" not in written]
 
 
 def _beside(statement: str, comment: str) -> str:

@@ -12,6 +12,7 @@ pass                   what it does
 `fold_transposes`      ``(A @ B).T`` as ``B.T @ A.T``, whose transposes cost nothing
 `hoist_invariants`     computes before a loop what is the same in each of its steps
 `optimise_bodies`      all passes, in the bodies of loops
+`group_in_blocks`      runs chains of elementwise functions on large arrays block by block
 `move_scalars`         a number times a large array, used in products only, as the number times what is small
 =====================  =====================================================================================================
 
@@ -26,26 +27,19 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import PRIMITIVES, Elementwise
+from ..kinds import PRIMITIVES
 from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value
+from .blocks import group_in_blocks, is_elementwise
 from .expand import expand
 
 __all__ = [
-    "PASSES", "expand", "fold_constants", "fold_transposes", "hoist_invariants", "is_elementwise", "move_scalars", "optimise",
-    "optimise_bodies", "remove_dead_code", "resolve_numbers", "share_subexpressions", "simplify",
+    "PASSES", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants", "is_repeated", "move_scalars",
+    "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers", "share_subexpressions", "simplify",
 ]  # fmt: skip
 
 Rewrite = dict[Value, Any]
 """What to use instead of a value."""
-
-
-def is_elementwise(instruction: Instruction) -> bool:
-    """Whether each element of the result depends on one element of each operand."""
-    forward = getattr(instruction.operation, "forward", None)
-    if isinstance(instruction.operation, Elementwise):
-        return True
-    return isinstance(forward, str) and isinstance(getattr(np, forward, None), np.ufunc) and forward != "matmul"
 
 
 def _renewed(instruction: Instruction, operation: str, inputs: Sequence[Any], out: Value | None = None, **params: Any) -> Any:
@@ -385,9 +379,8 @@ def move_scalars(program: Program) -> Program:
     """
     program = _delayed_scalars(_copied(program))
     uses = _uses(program)
-    made = {v: i for i in program.instructions for v in i.outputs}
     kept: list[Instruction] = []
-    after: dict[Instruction, list[Instruction]] = {}
+    around: dict[Instruction, tuple[list[Instruction], list[Instruction]]] = {}
     instead: Rewrite = {}
     for instruction in program.instructions:
         split = _scaled(instruction)
@@ -395,17 +388,17 @@ def move_scalars(program: Program) -> Program:
             continue
         scalar, x = split
         found = _products(instruction.out, uses, program)
-        if found is None or sum(_smaller(p, v) for p, v in found) >= instruction.out.size:
+        if found is None or any(p.inputs[0].dtype != p.inputs[1].dtype for p, _ in found):
+            continue
+        if sum(_smaller(p, v) for p, v in found) >= instruction.out.size:
             continue
         for product, scaled in found:
-            _scale_product(product, scaled, scalar, made, after)
+            _scale_product(product, scaled, scalar, *around.setdefault(product, ([], [])))
         instead[instruction.out] = x
-    order = list(program.instructions)
-    for instruction in order:
-        if instruction.outputs[0] in instead:
-            continue
-        before = [i for i in after.get(instruction, []) if i.out in instruction.inputs]
-        kept += [*before, instruction, *[i for i in after.get(instruction, []) if i not in before]]
+    for instruction in program.instructions:
+        if instruction.outputs[0] not in instead:
+            before, after = around.get(instruction, ((), ()))
+            kept += [*before, instruction, *after]
     return _rewritten(program, kept, instead)
 
 
@@ -467,24 +460,19 @@ def _smaller(product: Instruction, scaled: Value) -> int:
 
 
 def _scale_product(
-    product: Instruction,
-    scaled: Value,
-    scalar: Any,
-    made: dict[Value, Instruction],
-    after: dict[Instruction, list[Instruction]],
+    product: Instruction, scaled: Value, scalar: Any, before: list[Instruction], after: list[Instruction]
 ) -> None:
-    """Put a scalar to the other operand of a product or to its result."""
+    """Put a scalar to the other operand of a product, computed ``before`` it, or to its result, ``after`` it."""
     k = 1 if product.inputs[0] is scaled else 0
     other = product.inputs[k]
     if other.size <= product.out.size:
         out = Value(f"{other.name}_scaled", other.shape, other.dtype)
-        extra = _renewed(product, "multiply", (scalar, other), out)
+        before.append(_renewed(product, "multiply", (scalar, other), out))
         product.inputs = tuple([out if i == k else x for i, x in enumerate(product.inputs)])
     else:
         out = Value(product.out.name, product.out.shape, product.out.dtype)
-        extra = _renewed(product, "multiply", (scalar, out), product.out)
+        after.insert(0, _renewed(product, "multiply", (scalar, out), product.out))
         product.outputs = (out,)
-    after.setdefault(product, []).append(extra)
 
 
 # ---- loops
@@ -561,6 +549,7 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
     share_subexpressions,
     remove_dead_code,
     optimise_bodies,
+    group_in_blocks,
 )
 """In the order in which the compiler runs them."""
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value
+from .blocks import Blocks, is_elementwise
 from .lines import accepts_out, is_view
-from .passes import is_elementwise
 
 __all__ = ["Block", "Plan", "plan", "plan_of_body"]
 
@@ -51,6 +51,7 @@ class Plan:
         loose: views that may turn out to be copies, because elements in another order cannot always be shown in another shape.
         copied: places among the outputs that must be copied, because somebody else holds the same memory.
         static: inputs whose memory is the same at every call; planned memory and constants are by themselves.
+        rows: in the body of a loop, the values that are written to their rows of the loop's stacks at once.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Plan:
     loose: set[Value] = field(default_factory=set)
     copied: set[int] = field(default_factory=set)
     static: set[Value] = field(default_factory=set)
+    rows: set[Value] = field(default_factory=set)
 
     @property
     def nbytes(self) -> int:
@@ -107,11 +109,14 @@ def plan_of_body(program: Program, carries: Sequence[Value], static: set[Value])
     made = Plan(static=static)
     _find_views(program, made)
     slots = {out: x for x, out in zip(carries, program.outputs, strict=False) if isinstance(out, Value)}
+    stacked = set(program.outputs[len(carries) :]) - slots.keys()
 
     def elsewhere(instruction: Instruction, out: Value, last: dict[Value, int], k: int) -> bool:
         if out in slots:
             _write_over(instruction, out, made, [slots[out]], last, k)
-        return out in made.over
+        elif out in stacked:
+            made.rows.add(out)
+        return out in made.over or out in made.rows
 
     _place_all(program, made, elsewhere)
     return made
@@ -180,6 +185,8 @@ def _write_over(
     instruction: Instruction, out: Value, made: Plan, open_inputs: list[Value], last: dict[Value, int], k: int
 ) -> None:
     """Let a result take the place of a donated input that nobody reads any more, itself excepted."""
+    if isinstance(instruction.operation, Blocks):
+        return _write_rows_over(instruction, instruction.operation, out, made, open_inputs, last, k)
     for x in open_inputs:
         if x.shape != out.shape or x.dtype != out.dtype or last.get(x, -1) > k or x.size < 2:
             continue
@@ -190,6 +197,24 @@ def _write_over(
         made.over[out] = x
         open_inputs.remove(x)
         return
+
+
+def _write_rows_over(
+    instruction: Instruction, loop: Blocks, out: Value, made: Plan, open_inputs: list[Value], last: dict[Value, int], k: int
+) -> None:
+    """The same for a loop over blocks, which reads a donated input by blocks: each is written over when it has been read."""
+    body = loop.body
+    _, _, rows = loop.split(instruction.inputs)
+    made_at = {i.out: n for n, i in enumerate(body.instructions)}
+    read_at = {x: n for n, i in enumerate(body.instructions) for x in i.values()}
+    written = made_at[body.outputs[instruction.outputs.index(out)]]
+    for x, row in zip(rows, loop.split(body.inputs)[2], strict=True):
+        whole = made.owner(x)
+        fits = x.shape == out.shape and x.dtype == out.dtype and whole in open_inputs and last[whole] <= k
+        if fits and whole.size == x.size and read_at.get(row, -1) <= written:
+            made.over[out] = x
+            open_inputs.remove(whole)
+            return
 
 
 def _may_overwrite(instruction: Instruction, x: Value, made: Plan) -> bool:
