@@ -50,6 +50,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/loops.py",
     "tinyad/compiler/draws.py",
     "tinyad/compiler/blocks.py",
+    "tinyad/compiler/layout.py",
     "tinyad/compiler/expand.py",
     "tinyad/compiler/passes.py",
     "tinyad/compiler/lines.py",

@@ -22,10 +22,10 @@ from ..backend import asnumpy, is_array, module_of_type
 from ..program import Constant, Program
 from ..tensor import Tensor, unwrap
 from ..trace import Trace, Traced, TracingError, example_of
-from .draws import refuse_other_draws, with_traced_generators
+from .draws import refuse_other_draws, with_traced_generators, without_traced_generators
 from .numpy_source import LOADING, Source, write
 from .passes import optimise
-from .trees import giver, taker
+from .trees import giver, refuse_what_is_no_tree, snapshot, taker
 
 __all__ = ["Compiled", "VerificationError", "compile"]
 
@@ -139,7 +139,7 @@ class Compiled:
 
     def _entry(self, leaves: list[Any], structure: tree.Structure, args: Any, kwargs: Any) -> _Entry:
         settings = self._settings(args, kwargs)
-        key = (structure, settings, tuple([_kind(x) for x in leaves]))
+        key = (snapshot(structure), settings, tuple([_kind(x) for x in leaves]))
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = self._build(leaves, structure, args, kwargs)
@@ -185,6 +185,7 @@ class Compiled:
                 self.f(*args, **kwargs)  # perhaps these arguments are at fault: then it says so itself
                 raise
             refuse()
+        refuse_what_is_no_tree(out_structure, structure)
         traced = current.program(result).pruned()
         traced.name = _identifier(getattr(self.f, "__name__", "program"))
         program = optimise(traced)
@@ -197,7 +198,7 @@ class Compiled:
             run=_loaded(source),
             dynamic=dynamic,
             take=taker(structure, [_guarded(x, k in dynamic) for k, x in enumerate(leaves)]),
-            give=giver(out_structure, [isinstance(x, Tensor) for x in result]),
+            give=giver(without_traced_generators(out_structure), [isinstance(x, Tensor) for x in result]),
             lock=threading.Lock(),
         )
 

@@ -86,6 +86,7 @@ class _TracedGenerator(Generator):
 
     trace: Trace
     given: Generator
+    plain: Generator  # what examples are drawn from: methods of NumPy call one another
 
     def __reduce__(self) -> Any:
         raise TypeError("a traced generator cannot be copied or saved")
@@ -99,20 +100,23 @@ def _writing(method: str) -> Callable[..., Any]:
             remedy = _REMEDIES.get(method, "Draw standard numbers, then shift and scale them")
             raise self.trace.refusal(f"an argument of rng.{method}", remedy)
         if keywords.get("out") is not None:
-            raise TracingError(f"compile: rng.{method}(out=...) would write into an array from outside. Use the result instead")
-        names = list(keywords)
-        example = getattr(Generator, method)(self, *values[: len(arguments)], **dict(zip(names, values[len(arguments) :], strict=True)))
+            raise self.trace.forbidden(
+                f"rng.{method}(out=...) would write into an array from outside", "Use the result instead"
+            )
         slots = [_ARRAY if isinstance(x, np.ndarray) else x for x in values]
-        params = {"arguments": tuple(slots[: len(arguments)]), "keywords": dict(zip(names, slots[len(arguments) :], strict=True))}
-        operands = [Constant("rng", self.given), *[x for x in values if isinstance(x, np.ndarray)]]
-        return self.trace.emit(Draw(method), operands, params, [example])[0]
+        count = len(arguments)
+        params = {"arguments": tuple(slots[:count]), "keywords": dict(zip(keywords, slots[count:], strict=True))}
+        arrays = [x for x in values if isinstance(x, np.ndarray)]
+        operation = Draw(method)
+        example = operation.apply(self.plain, *arrays, **params)
+        return self.trace.emit(operation, [Constant("rng", self.given), *arrays], params, [example])[0]
 
     return draw
 
 
 def _refused(method: str) -> Callable[..., Any]:
     def refuse(self: _TracedGenerator, *arguments: Any, **keywords: Any) -> Any:
-        raise TracingError(f"compile: rng.{method} cannot be repeated at each call. {_REMEDIES[method]}")
+        raise self.trace.forbidden(f"rng.{method} cannot be repeated at each call", _REMEDIES[method])
 
     return refuse
 
@@ -137,8 +141,9 @@ def with_traced_generators(structure: tree.Structure, trace: Trace) -> tree.Stru
         if not isinstance(value, Generator):
             return value
         if id(value) not in traced:
-            made = _TracedGenerator(copy.deepcopy(value.bit_generator))  # a copy: tracing draws examples, the caller's stays
+            made = _TracedGenerator(np.random.PCG64(0))
             made.trace, made.given = trace, value
+            made.plain = Generator(copy.deepcopy(value.bit_generator))  # a copy: the caller's stays as it is
             traced[id(value)] = made
         return traced[id(value)]
 

@@ -204,6 +204,7 @@ LINES: dict[str, Line] = {
     "clip": lambda i, x, out: _call("np.clip", x, out),
     "concat": _joined("np.concatenate"),
     "count_nonzero": lambda i, x, out: _reduction("np.add.reduce")(i, [f"np.not_equal({x[0]}, 0)", "dtype=int"], out),
+    "copy": lambda i, x, out: f"np.copyto({out}, {x[0]})" if out else f"{x[0]}.copy()",
     "cumsum": _along_axis("np.cumsum"),
     "einsum": _einsum,
     "matmul": _matmul,

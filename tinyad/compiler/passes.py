@@ -11,12 +11,15 @@ pass                   what it does
 `share_subexpressions` computes equal expressions once
 `fold_transposes`      ``(A @ B).T`` as ``B.T @ A.T``, whose transposes cost nothing
 `hoist_invariants`     computes before a loop what is the same in each of its steps
+`sums_as_products`     sums of columns and of short rows as products with ones
+`examples_last`        stores matrices of many short rows by columns
 `optimise_bodies`      all passes, in the bodies of loops
 `group_in_blocks`      runs chains of elementwise functions on large arrays block by block
 `move_scalars`         a number times a large array, used in products only, as the number times what is small
 =====================  =====================================================================================================
 
-`move_scalars` reassociates products, which changes results by rounding: a few units in the last place. The others do not.
+`move_scalars` reassociates products, and `sums_as_products` and `examples_last` change the order of summation, which changes
+results by rounding: a few units in the last place. The others do not.
 """
 
 from __future__ import annotations
@@ -32,10 +35,12 @@ from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value
 from .blocks import group_in_blocks, is_elementwise
 from .expand import expand
+from .layout import examples_last, sums_as_products
 
 __all__ = [
-    "PASSES", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants", "is_repeated", "move_scalars",
-    "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers", "share_subexpressions", "simplify",
+    "PASSES", "examples_last", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants",
+    "is_repeated", "move_scalars", "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers",
+    "share_subexpressions", "simplify", "sums_as_products",
 ]  # fmt: skip
 
 Rewrite = dict[Value, Any]
@@ -546,6 +551,11 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
     simplify,
     share_subexpressions,
     move_scalars,
+    share_subexpressions,
+    remove_dead_code,
+    sums_as_products,
+    examples_last,
+    simplify,
     share_subexpressions,
     remove_dead_code,
     optimise_bodies,

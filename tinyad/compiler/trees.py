@@ -6,15 +6,18 @@ knows the structure beforehand needs 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import enum
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..tensor import Tensor
+from ..trace import TracingError
+from .draws import without_traced_generators
 
-__all__ = ["giver", "taker"]
+__all__ = ["giver", "refuse_what_is_no_tree", "snapshot", "taker"]
 
 Function = Callable[..., Any]
 
@@ -66,16 +69,14 @@ class _Writer:
         if structure.kind is None:
             return self.take_leaf(x, next(leaves))
         if not structure.children and structure.static is not None and tree.is_fixed(structure):
-            value = structure.static.value
-            return self.unless(f"{x} is {self.known(value)} or same({x}, {self.known(value)})")
+            return self.unless(self.equal(x, structure.static.value))
         kind = structure.kind
         self.unless(f"type({x}) is {self.known(kind)}")
         by_name = structure.static is not None
         if not by_name:
             self.unless(f"len({x}) == {len(structure.keys)}")
         for name, value in structure.static.value if structure.static is not None else ():
-            place = self.known(value)
-            self.unless(f"{x}.{name} is {place} or same({x}.{name}, {place})")
+            self.unless(self.equal(f"{x}.{name}", value))
         for k, (key, child) in enumerate(zip(structure.keys, structure.children, strict=True)):
             inner = self.fresh()
             if by_name:
@@ -85,6 +86,11 @@ class _Writer:
             else:
                 self.lines.append(f"    {inner} = {x}[{k}]")
             self.take(inner, child, leaves)
+
+    def equal(self, x: str, value: Any) -> str:
+        """Whether a static value is the one known; what can change in place is compared with what it was."""
+        known = self.known(_copied(value))
+        return f"same({x}, {known})" if isinstance(value, _CHANGEABLE) else f"{x} is {known} or same({x}, {known})"
 
     def take_leaf(self, x: str, like: Any) -> None:
         self.leaves.append(x)
@@ -118,6 +124,44 @@ class _Writer:
 
 def _same(mine: Any, theirs: Any) -> bool:
     return tree.same_static(mine, theirs)
+
+
+_CHANGEABLE = (list, dict, set, tuple)  # a tuple may hold a list
+
+
+def _copied(value: Any) -> Any:
+    """A static value with containers of its own."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return type(value)([_copied(item) for item in value]) if type(value) in (list, set, tuple) else value
+
+
+def snapshot(structure: tree.Structure) -> tree.Structure:
+    """A structure that does not change with the lists and dicts in it."""
+    return tree.map_static(_copied, structure)
+
+
+_HARMLESS = (str, bytes, type, np.dtype, enum.Enum, slice, range, type(None), type(Ellipsis))
+
+
+def refuse_what_is_no_tree(result: tree.Structure, given: tree.Structure) -> None:
+    """Raise if a result holds an object in which values of the traced function may hide."""
+    known = [id(value) for _, value in _fixed(given, "")]
+    for path, value in _fixed(without_traced_generators(result), ""):
+        if not isinstance(value, _HARMLESS) and id(value) not in known:
+            raise TracingError(
+                f"compile: the function returned result{path}, a {type(value).__name__}, which is no tree of arrays. Return "
+                f"arrays and numbers, in tuples, lists, dicts or dataclasses; what else there is to be done goes inside the "
+                f"function, or after it"
+            )
+
+
+def _fixed(structure: tree.Structure, path: str) -> Iterator[tuple[str, Any]]:
+    """The values in a structure that are neither leaves nor containers."""
+    if tree.is_fixed(structure):
+        yield path, structure.static.value if structure.static else None
+    for key, child in zip(structure.keys, structure.children, strict=True):
+        yield from _fixed(child, f"{path}[{key!r}]")
 
 
 def _rebuilt(structure: tree.Structure, children: list[Any]) -> Any:
