@@ -75,7 +75,7 @@ def _ufunc(i: Instruction, x: Sequence[str], out: str | None) -> str:
 
 def _matmul(i: Instruction, x: Sequence[str], out: str | None) -> str:
     left, right = i.inputs
-    plain = left.ndim == right.ndim == 2 and left.dtype == right.dtype and left.dtype.kind == "f"
+    plain = left.ndim in (1, 2) and right.ndim in (1, 2) and left.dtype == right.dtype and left.dtype.kind == "f"
     if plain:  # the same BLAS call with half the overhead (0.8 against 1.8 microseconds)
         return _call(f"{x[0]}.dot", x[1:], out)
     return _call("np.matmul", x, out)

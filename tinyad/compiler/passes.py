@@ -260,6 +260,20 @@ def _of_reshape(i: Instruction, made: dict[Value, Instruction]) -> Any:
     source = made.get(x)
     if source is not None and source.name == "reshape":
         return _renewed(i, "reshape", source.inputs, rank=source.inputs[0].ndim, shape=i.out.shape)
+    if source is not None and source.name == "matmul" and x.ndim == 2:
+        return _product_of_vector(i, source, made)
+    return None
+
+
+def _product_of_vector(i: Instruction, product: Instruction, made: dict[Value, Instruction]) -> Any:
+    """``(A @ v[:, None])[:, 0]`` as ``A @ v``, and ``(v[None] @ A)[0]`` as ``v @ A``."""
+    for k, axis in ((1, 1), (0, 0)):
+        column = made.get(product.inputs[k])
+        if column is None or column.name != "reshape" or product.out.shape[axis] != 1 or i.out.shape != (product.out.size,):
+            continue
+        vector, other = column.inputs[0], product.inputs[1 - k]
+        if vector.ndim == 1 and isinstance(other, Value) and other.ndim == 2 and other.dtype == vector.dtype:
+            return _renewed(i, "matmul", (other, vector) if k else (vector, other))
     return None
 
 
@@ -533,8 +547,22 @@ def optimise_bodies(program: Program) -> Program:
     for instruction in program.instructions:
         if isinstance(instruction.operation, Loop):
             loop = instruction.operation
-            instruction.operation = dataclasses.replace(loop, body=optimise(loop.body))
+            instruction.operation = dataclasses.replace(loop, body=optimise(_renamed_apart(loop.body)))
     return program
+
+
+def _renamed_apart(program: Program) -> Program:
+    """The program on values of its own: a loop may occur twice, and its values have names and memory."""
+    own: Rewrite = {}
+
+    def new(x: Any) -> Any:
+        return own.setdefault(x, Value(x.name, x.shape, x.dtype, x.weak)) if type(x) is Value else x
+
+    instructions = [
+        Instruction(i.operation, tuple(map(new, i.inputs)), i.params, tuple(map(new, i.outputs)), i.line, i.section)
+        for i in program.instructions
+    ]
+    return Program([new(x) for x in program.inputs], instructions, [new(x) for x in program.outputs], program.name)
 
 
 # ---- all of them
