@@ -64,7 +64,13 @@ def group_in_blocks(program: Program) -> Program:
 def _rows_of_block(instruction: Instruction) -> int:
     """How many rows make a block; 0 if it is not worth it."""
     out = instruction.outputs[0]
-    if len(instruction.outputs) != 1 or not is_elementwise(instruction) or out.weak or out.size * out.dtype.itemsize < LARGE:
+    if (
+        len(instruction.outputs) != 1
+        or not out.ndim
+        or not is_elementwise(instruction)
+        or out.weak
+        or out.size * out.dtype.itemsize < LARGE
+    ):
         return 0
     row = out.size // out.shape[0]
     for rows in range(min(max(BLOCK // row, 1), out.shape[0] // 2), 0, -1):
