@@ -54,6 +54,10 @@ class ArrayInterface:
     max: _Function
     min: _Function
     cumsum: _Function
+    argmax: _Function
+    argmin: _Function
+    any: _Function
+    all: _Function
     clip: _Function
     dot: _Function
     reshape: _Function

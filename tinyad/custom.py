@@ -1,6 +1,7 @@
 """Functions with rules of their own: custom_vjp, custom_jvp, checkpoint, stop_gradient.
 
 The first three are one mechanism: the function runs on plain arrays and leaves a single node, whose rules call back into Python.
+In a function that is traced (`vmap`, `scan`) the call leaves a single operation, so that the rule holds when the program is run.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from typing import Any
 
 from . import tree
 from .backend import module_of
+from .batch import batch, over_examples, repeated
 from .contexts import recording
 from .forward import forward
 from .kinds import Deferred, Primitive
+from .primitives.reductions import sum
+from .program import Program
 from .reverse import reverse
 from .tape import Node, record, variable
 from .tensor import Tensor, unwrap
+from .trace import Trace, Traced, constant, example_of, lifted_into, youngest
 
-__all__ = ["Call", "call", "checkpoint", "custom_jvp", "custom_vjp", "on_tape", "stop_gradient"]
+__all__ = ["Call", "KeptCall", "call", "checkpoint", "custom_jvp", "custom_vjp", "on_tape", "stop_gradient"]
 
 Function = Callable[..., Any]
 
@@ -30,7 +35,7 @@ def stop_gradient(x: Any) -> Any:
     >>> ad.grad(lambda x: ad.stop_gradient(x) * x)(3.0)
     np.float64(3.0)
     """
-    return tree.map(lambda leaf: Tensor(leaf.array) if isinstance(leaf, Tensor) else leaf, x)
+    return tree.map(constant, x)
 
 
 # ---- a node that calls back into Python
@@ -137,6 +142,52 @@ def _is_recorded(values: Sequence[Any]) -> bool:
     return any(isinstance(value, Tensor) for value in values)
 
 
+# ---- a call in a function that is being traced
+
+
+class KeptCall:
+    """A call with a rule of its own, as one operation of a program.
+
+    ``over(mapped)`` gives the call as a function of its operands, for all examples along the leading axis of those ``mapped``.
+    """
+
+    def __init__(self, name: str, over: Callable[[Sequence[bool]], Function]) -> None:
+        self.name, self.over = name, over
+
+    def apply(self, *operands: Any) -> list[Any]:
+        return list(self.over([False] * len(operands))(*operands))
+
+    def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: Any) -> list[Any]:
+        return list(self.over(mapped)(*operands))
+
+
+def _trace_of(inputs: Sequence[Any]) -> Trace | None:
+    """The trace in which a call on these inputs is one operation; ``None`` if there is none."""
+    traced = [array for array in map(unwrap, inputs) if type(array) is Traced]
+    return current if traced and (current := youngest(traced)).differentiable else None
+
+
+def _placeholders(current: Trace | None, inputs: Sequence[Any]) -> list[Any]:
+    """Arrays to run the function on while it is written down: the inputs' own, where they do not vary."""
+    arrays = [unwrap(x) for x in inputs]
+    return [current.placeholder(x) if current is not None and type(x) is Traced else x for x in arrays]
+
+
+def _for_all(body: Program, values: Sequence[Any], mapped: Sequence[bool]) -> list[Any]:
+    """The outputs of a program, for each of the examples if there are any."""
+    return _led(*batch(body, values, mapped), _size(values, mapped))
+
+
+def _size(values: Sequence[Any], mapped: Sequence[bool]) -> int | None:
+    """The number of examples; ``None`` if there are none."""
+    return next((x.shape[0] for x, m in zip(values, mapped, strict=True) if m), None)
+
+
+def _led(results: Sequence[Any], led: Sequence[bool], size: int | None) -> list[Any]:
+    """Results with the leading axis, if there are examples."""
+    return [y if m or size is None else repeated(y, size) for y, m in zip(results, led, strict=True)]
+
+
 # ---- checkpoint
 
 
@@ -151,10 +202,14 @@ def checkpoint(f: Function) -> Function:
     np.True_
     """
 
+    name = getattr(f, "__name__", "f")
+
     @functools.wraps(f)
     def forgetful(*args: Any, **kwargs: Any) -> Any:
-        inputs, structure = tree.flatten((args, kwargs))
-        if not any(isinstance(x, Tensor) for x in inputs):
+        leaves, structure = tree.flatten((args, kwargs))
+        inputs = lifted_into(leaves)
+        current = _trace_of(inputs)
+        if current is None and not any(isinstance(x, Tensor) for x in inputs):
             return f(*args, **kwargs)
 
         def run(values: Sequence[Any]) -> tuple[list[Any], tree.Structure]:
@@ -163,10 +218,18 @@ def checkpoint(f: Function) -> Function:
 
         start = variable(_Several()).node
         assert start is not None
+        places = _placeholders(current, inputs)
+        written = len(current.instructions) if current is not None else 0
         with recording():
             # constant Tensors, not arrays: `z += 1` inside f must not change the caller's array
-            outputs, out_structure = run([Tensor(x.array) if isinstance(x, Tensor) else x for x in inputs])
-        older = _older(outputs, start.id)
+            found, out_structure = run([Tensor(a) if isinstance(x, Tensor) else a for a, x in zip(places, inputs, strict=True)])
+        older, outputs = _older(found, start.id), _arrays(found)
+        if current is not None:
+            moving = [k for k, a in enumerate(places) if type(a) is Traced]
+            body = current.since(written, [places[k].value for k in moving], outputs)
+            kept = KeptCall(name, lambda mapped: checkpoint(lambda *values: _for_all(body, values, mapped)))
+            operands = [*[unwrap(inputs[k]) for k in moving], *body.inputs[len(moving) :]]
+            outputs = current.emit(kept, operands, {}, [example_of(y) for y in outputs])
 
         def again(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             with recording():
@@ -181,8 +244,7 @@ def checkpoint(f: Function) -> Function:
             leaves, results = again(values)
             return _push(results, [*leaves, *older], tangents, _is_recorded([*tangents, *values]))
 
-        primitive = Call(f"checkpoint({getattr(f, '__name__', 'f')})", pull, push)
-        return tree.unflatten(out_structure, call(primitive, inputs, older, _arrays(outputs)))
+        return tree.unflatten(out_structure, call(Call(f"checkpoint({name})", pull, push), inputs, older, outputs))
 
     return forgetful
 
@@ -218,6 +280,30 @@ def _push(outputs: Sequence[Any], leaves: Sequence[Any], tangents: Sequence[Any]
 # ---- rules given by the user
 
 
+class _Site:
+    """A call that was traced.
+
+    Attributes:
+        structure: of its arguments.
+        places: their leaves, with placeholders for the moving ones, at the positions ``moving``.
+        out_structure, outputs: of its result.
+    """
+
+    def __init__(
+        self, structure: tree.Structure, places: Sequence[Any], out_structure: tree.Structure, outputs: Sequence[Any]
+    ) -> None:
+        self.structure, self.places = structure, places
+        self.out_structure, self.outputs = out_structure, outputs
+        self.moving = [k for k, a in enumerate(places) if type(a) is Traced]
+
+    def arguments(self, values: Sequence[Any], others: Sequence[Any] | None = None) -> Any:
+        """The arguments with ``values`` for the moving leaves."""
+        filled = list(self.places if others is None else others)
+        for k, value in zip(self.moving, values, strict=True):
+            filled[k] = value
+        return tree.unflatten(self.structure, filled)
+
+
 class _Custom:
     """A function with a user's rule, called on trees."""
 
@@ -229,6 +315,13 @@ class _Custom:
     def _name(self) -> str:
         return f"{type(self).__name__}({self.__name__})"
 
+    def _off_tape(self, current: Trace | None, args: Any, inputs: Sequence[Any], structure: tree.Structure) -> Any:
+        """The result where nothing is recorded: a call of the function, or one operation of a program."""
+        if current is None:
+            return self.f(*args)
+        outputs, out_structure = self._written(current, inputs, structure)
+        return tree.unflatten(out_structure, outputs)
+
     def _closed(self, outputs: Sequence[Any]) -> Sequence[Any]:
         """The outputs of a run on plain arrays; they must not be on the tape."""
         if any(on_tape(y) for y in outputs):
@@ -237,6 +330,33 @@ class _Custom:
                 f"speak of it. Pass it as an argument"
             )
         return _arrays(outputs)
+
+    def _written(self, current: Trace, inputs: Sequence[Any], structure: tree.Structure) -> tuple[list[Any], tree.Structure]:
+        """The outputs of a call that is being traced, as one operation, and their structure."""
+        places = _placeholders(current, inputs)
+        start = len(current.instructions)
+        with recording():
+            found, out_structure = tree.flatten(self.f(*tree.unflatten(structure, places)))
+        outputs = _arrays(found)
+        site = _Site(structure, places, out_structure, outputs)
+        count = len(site.moving)
+        body = current.since(start, [places[k].value for k in site.moving], outputs)
+
+        def over(mapped: Sequence[bool]) -> Function:
+            def for_all(*operands: Any) -> Any:
+                whole: Any = type(self)(lambda *values: _for_all(body, [*values, *operands[count:]], mapped))
+                whole.__name__ = self.__name__
+                self._give_rule(whole, site, mapped[:count])
+                return whole(*operands[:count])
+
+            return for_all
+
+        operands = [*[unwrap(inputs[k]) for k in site.moving], *body.inputs[count:]]
+        return current.emit(KeptCall(self.__name__, over), operands, {}, [example_of(y) for y in outputs]), out_structure
+
+    def _give_rule(self, whole: Any, site: _Site, mapped: Sequence[bool]) -> None:
+        """Give ``whole``, which takes the moving leaves of a call for all examples, this function's rule for all of them."""
+        raise NotImplementedError
 
     def _fitting(self, what: str, value: Any, like: Any) -> Any:
         """A derivative that a rule has returned, which must have the shape of what it belongs to."""
@@ -274,23 +394,24 @@ class custom_vjp(_Custom):
         self.forward, self.backward = forward, backward
 
     def __call__(self, *args: Any) -> Any:
-        inputs, structure = tree.flatten(args)
+        leaves, structure = tree.flatten(args)
+        inputs = lifted_into(leaves)
+        current = _trace_of(inputs)
         if not any(on_tape(x) for x in inputs):
-            return self.f(*args)
+            return self._off_tape(current, args, inputs, structure)
         if self.forward is None or self.backward is None:
             raise TypeError(f"{self._name()} has no rule yet; call .defvjp(forward, backward) first")
-        forward_rule, backward_rule = self.forward, self.backward
+        backward_rule = self.backward
 
         def run(values: Sequence[Any]) -> tuple[Any, Any]:
-            result = forward_rule(*tree.unflatten(structure, list(values)))
-            if not (isinstance(result, tuple) and len(result) == 2):
-                raise TypeError(f"{self._name()}: forward returned {type(result).__name__}; expected (out, residuals)")
-            return result
+            return self._run_forward(tree.unflatten(structure, list(values)))
 
         with recording():
             out, residuals = run([unwrap(x) for x in inputs])
         flat, out_structure = tree.flatten(out)
         outputs = self._closed(flat)
+        if current is not None:
+            outputs = self._written(current, inputs, structure)[0]
 
         def cotangents(g: Sequence[Any], kept: Any) -> list[Any]:
             seeds = tree.unflatten(out_structure, _zeros_for_none(g, outputs))
@@ -310,6 +431,40 @@ class custom_vjp(_Custom):
             return _pull(results, tangents, seeds, _is_recorded([*tangents, *values]))
 
         return tree.unflatten(out_structure, call(Call(self._name(), pull, push), inputs, (), outputs))
+
+    def _run_forward(self, args: Any) -> tuple[Any, Any]:
+        assert self.forward is not None
+        result = self.forward(*args)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(f"{self._name()}: forward returned {type(result).__name__}; expected (out, residuals)")
+        return result
+
+    def _give_rule(self, whole: custom_vjp, site: _Site, mapped: Sequence[bool]) -> None:
+        rule = self.backward
+        if self.forward is None or rule is None:
+            return
+
+        def forward(*values: Any) -> Any:
+            results, led, structure = over_examples(lambda given: self._run_forward(site.arguments(given)), values, mapped)
+            count = structure.children[0].size
+            return _led(results[:count], led[:count], _size(values, mapped)), (results[count:], led[count:], structure)
+
+        def backward(kept: Any, g: Sequence[Any]) -> tuple[Any, ...]:
+            residuals, led, structure = kept
+            seeded = [*led, *[any(mapped)] * len(g)]
+            size = _size([*residuals, *g], seeded)
+
+            def of_one(given: list[Any]) -> list[Any]:
+                parts = iter(given)
+                rest, seeds = (tree.unflatten(part, parts) for part in structure.children[::-1])
+                found = self._per_input(rule(rest, seeds), site.structure, site.places)
+                return [found[k] for k in site.moving]
+
+            results, led, structure_of_results = over_examples(of_one, [*residuals, *g], seeded)
+            found = tree.unflatten(structure_of_results, _led(results, led, size))
+            return tuple([c if c is None or m or size is None else sum(c, 0) for c, m in zip(found, mapped, strict=True)])
+
+        whole.defvjp(forward, backward)
 
     def _per_input(self, result: Any, structure: tree.Structure, inputs: Sequence[Any]) -> list[Any]:
         arguments = structure.children
@@ -350,22 +505,22 @@ class custom_jvp(_Custom):
         return rule
 
     def __call__(self, *args: Any) -> Any:
-        inputs, structure = tree.flatten(args)
+        leaves, structure = tree.flatten(args)
+        inputs = lifted_into(leaves)
+        current = _trace_of(inputs)
         if not any(on_tape(x) for x in inputs):
-            return self.f(*args)
+            return self._off_tape(current, args, inputs, structure)
         if self.rule is None:
             raise TypeError(f"{self._name()} has no rule yet; call .defjvp(rule) first")
-        rule = self.rule
         with recording():
             flat, out_structure = tree.flatten(self.f(*tree.unflatten(structure, [unwrap(x) for x in inputs])))
         outputs = self._closed(flat)
+        if current is not None:
+            outputs = self._written(current, inputs, structure)[0]
 
         def tangent(values: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
-            result = rule(tree.unflatten(structure, list(values)), tree.unflatten(structure, list(directions)))
-            if not (isinstance(result, tuple) and len(result) == 2):
-                raise TypeError(f"{self._name()}: the rule returned {type(result).__name__}; expected (out, tangent)")
-            found = tree.same_structure("tangent of out", out_structure, result[1], "out")
-            return [self._fitting("tangent of out", t, y) for t, y in zip(found, outputs, strict=True)]
+            point, direction = (tree.unflatten(structure, list(leaves)) for leaves in (values, directions))
+            return self._tangents(point, direction, out_structure, outputs)
 
         def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             found = tangent(values, _zeros_for_none(tangents, values))
@@ -378,3 +533,27 @@ class custom_jvp(_Custom):
             return _pull(results, g, directions, _is_recorded([*g, *values]), guarded)
 
         return tree.unflatten(out_structure, call(Call(self._name(), pull, push), inputs, (), outputs))
+
+    def _tangents(self, point: Any, direction: Any, out_structure: tree.Structure, outputs: Sequence[Any]) -> list[Any]:
+        """The tangents of the outputs, by the rule."""
+        assert self.rule is not None
+        result = self.rule(point, direction)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(f"{self._name()}: the rule returned {type(result).__name__}; expected (out, tangent)")
+        found = tree.same_structure("tangent of out", out_structure, result[1], "out")
+        return [self._fitting("tangent of out", t, y) for t, y in zip(found, outputs, strict=True)]
+
+    def _give_rule(self, whole: custom_jvp, site: _Site, mapped: Sequence[bool]) -> None:
+        if self.rule is None:
+            return
+        zeros = _zeros_for_none([None] * len(site.places), site.places)
+
+        def of_one(given: list[Any]) -> list[Any]:
+            values, directions = given[: len(mapped)], given[len(mapped) :]
+            point, direction = site.arguments(values), site.arguments(directions, zeros)
+            return self._tangents(point, direction, site.out_structure, site.outputs)
+
+        @whole.defjvp
+        def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+            results, led, _ = over_examples(of_one, [*primals, *tangents], [*mapped, *mapped])
+            return None, _led(results, led, _size(primals, mapped))

@@ -115,12 +115,19 @@ class Primitive:
             ranks: the number of axes of each operand for one example.
             mapped: which have the axis; at least one.
         """
-        rank = max(ranks)  # operands broadcast from the right, so axes missing in front go behind the leading one
-        aligned = [
-            x.reshape((x.shape[0],) + (1,) * (rank - r) + x.shape[1:]) if m and r < rank else x
-            for x, r, m in zip(operands, ranks, mapped, strict=True)
-        ]
-        return self.apply(*aligned, **params)
+        return self.apply(*behind_the_examples(operands, ranks, mapped), **params)
+
+
+def behind_the_examples(operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool]) -> list[Any]:
+    """Operands that broadcast from the right: the axes that one of them lacks in front belong behind that of the examples.
+
+    ``ranks`` counts the axes that broadcast, or any number that differs as they do.
+    """
+    rank = max(ranks)
+    return [
+        x.reshape((x.shape[0],) + (1,) * (rank - r) + x.shape[1:]) if m and r < rank else x
+        for x, r, m in zip(operands, ranks, mapped, strict=True)
+    ]
 
 
 def _maker(forward: Forward) -> Callable[[Any], Function]:
@@ -379,7 +386,11 @@ class Linear(Primitive):
 
     def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: dict[str, Any]) -> Any:
         if any(mapped[1:]):
-            assert self.batch_rule is not None
+            if self.batch_rule is None:
+                raise TypeError(
+                    f"{self.name}: operand {mapped.index(True, 1)} differs from example to example, and the primitive is declared "
+                    f"without a rule for that; give linear(...) the argument batch"
+                )
             return self.batch_rule(operands, mapped, **params)
         return self.apply(*operands, **params)  # it acts on trailing axes
 

@@ -13,18 +13,20 @@ Since each of them is a loop again, they nest to any order, and the compiler nee
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from . import tree
-from .backend import common_module, is_array
+from .backend import common_module, is_array, module_of
 from .batch import batch
-from .custom import Call, call, on_tape
+from .custom import Call, KeptCall, call, on_tape
 from .forward import forward
 from .primitives.joining import concat
 from .primitives.reductions import broadcast_to
@@ -33,9 +35,9 @@ from .program import Constant, Instruction, Program, Value, evaluate
 from .reverse import reverse
 from .tape import variable
 from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, example_of, lifted_into, youngest
+from .trace import Trace, Traced, constant, example_of, lifted_into, youngest
 
-__all__ = ["Loop", "fori", "scan"]
+__all__ = ["Loop", "fori", "scan", "without_unused"]
 
 Function = Callable[..., Any]
 
@@ -101,14 +103,16 @@ def fori(n: int, step: Function, carry: Any, checkpoint: bool | int = False) -> 
     """
     if not hasattr(n, "__index__"):
         raise TypeError(f"fori: n={n!r}; expected the number of steps, an int")
-    return scan(lambda carry, i: (step(i, carry), None), carry, np.arange(n), checkpoint=checkpoint)[0]
+    return scan(lambda carry, i: (step(i, carry), None), carry, np.arange(operator.index(n)), checkpoint=checkpoint)[0]
 
 
 def _length(rows: Sequence[Any], xs: Any, length: int | None) -> int:
     for k, x in enumerate(rows):
         if not (isinstance(x, (Tensor, Traced)) or is_array(x)) or not shape_of(x):
             raise ValueError(f"scan: xs{tree.paths(xs)[k]} is {x!r}, a number; expected an array with one row a step")
-    found = {shape_of(x)[0] for x in rows} | ({length} if length is not None else set())
+    if length is not None and (not hasattr(length, "__index__") or operator.index(length) < 0):
+        raise ValueError(f"scan: length={length!r}; expected the number of steps, an int of at least 0")
+    found = {shape_of(x)[0] for x in rows} | ({operator.index(length)} if length is not None else set())
     if len(found) != 1:
         shown = ", ".join(f"xs{path}: {shape_of(x)[0]}" for path, x in zip(tree.paths(xs), rows, strict=True))
         given = f"{shown}{', ' if shown and length is not None else ''}{'' if length is None else f'length={length}'}"
@@ -120,26 +124,21 @@ def _scan(step: Function, carry: Any, xs: Any, length: int, recompute: bool) -> 
     """A loop over all of ``xs``; ``recompute`` is the way its gradient remembers the steps."""
     start, carry_structure = tree.flatten(carry)
     rows, xs_structure = tree.flatten(xs)
-    module = common_module(unwrap(x) for x in [*start, *rows])
-    initial = [x if hasattr(x, "shape") else module.asarray(x) for x in start]
     y_structure = tree.flatten(None)[1]
 
     def flat(values: list[Any]) -> list[Any]:
         nonlocal y_structure
         result = step(
-            tree.unflatten(carry_structure, values[: len(initial)]), tree.unflatten(xs_structure, values[len(initial) :])
+            tree.unflatten(carry_structure, values[: len(start)]), tree.unflatten(xs_structure, values[len(start) :])
         )
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"scan: step returned {type(result).__name__}; expected (carry, y), with y None if there is none")
         following = tree.same_structure("the carry that step returned", carry_structure, result[0], "carry")
+        following = [_like(y, x) for y, x in zip(following, values, strict=False)]
         ys, y_structure = tree.flatten(result[1])
-        return [*following, *ys]
+        return [*following, *[_like(y, y) for y in ys]]
 
-    program = _body(flat, initial, rows)
-    wanted = _common_dtypes(program, initial, start)
-    if wanted != [x.dtype for x in initial]:  # a carry given as a Python number takes the dtype that the step gives it
-        initial = [x.astype(dtype) for x, dtype in zip(initial, wanted, strict=True)]
-        program = _body(flat, initial, rows)
+    initial, program = _started(flat, start, rows)
     _check_carry(program, initial, carry)
     constants = [c for c in program.constants() if isinstance(c.array, (Tensor, Traced))]
     loop = Loop(_opened(program, constants), len(constants), len(initial), length, recompute=recompute)
@@ -155,7 +154,7 @@ def _body(flat: Function, initial: Sequence[Any], rows: Sequence[Any]) -> Progra
     with current.open():
         arguments = [current.argument(example_of(x), "carry") for x in initial]
         arguments += [current.argument(_row_of(example_of(x)), "x") for x in rows]
-        outputs = [current.as_traced(y) for y in flat(arguments)]
+        outputs = [current.as_traced(y) if hasattr(y, "dtype") else y for y in flat(arguments)]
     return current.program(outputs).pruned()
 
 
@@ -163,11 +162,41 @@ def _row_of(x: Any) -> Any:
     return x[0, ...] if x.shape[0] else np.zeros(x.shape[1:], x.dtype)
 
 
-def _common_dtypes(program: Program, initial: Sequence[Any], start: Sequence[Any]) -> list[Any]:
-    found = []
-    for x, given, out in zip(initial, start, program.outputs, strict=False):
-        found.append(x.dtype if hasattr(given, "dtype") else np.result_type(out.dtype))
-    return found
+def _started(flat: Function, start: Sequence[Any], rows: Sequence[Any]) -> tuple[list[Any], Program]:
+    """The carry as arrays, and the body for it.
+
+    A Python number takes the dtype that the step gives it, which is found by tracing it as a number first. One that stays a
+    number becomes a float of the widest dtype among the other floats, or what NumPy makes of it.
+    """
+    initial = list(start)
+    module = common_module(unwrap(x) for x in [*initial, *rows])
+    numbers = [k for k, x in enumerate(initial) if not hasattr(x, "dtype")]
+    program = _body(flat, initial, rows)
+    while numbers:
+        dtypes = {k: _dtype(program.outputs[k]) for k in numbers}
+        given = {k: dtype for k, dtype in dtypes.items() if dtype is not None}
+        if not given:
+            floats = [x.dtype for x in [*initial, *rows] if hasattr(x, "dtype") and x.dtype.kind == "f"]
+            found = {k: np.result_type(getattr(program.outputs[k], "dtype", program.outputs[k])) for k in numbers}
+            given = {k: np.result_type(*floats) if floats and dtype.kind == "f" else dtype for k, dtype in found.items()}
+        for k, dtype in given.items():
+            initial[k] = module.asarray(initial[k], np.result_type(dtype, example_of(initial[k])))
+        numbers = [k for k in numbers if k not in given]
+        program = _body(flat, initial, rows)
+    return initial, program
+
+
+def _dtype(x: Any) -> Any:
+    """The dtype of a result; ``None`` if it is a number."""
+    return x.dtype if isinstance(x, Value) and not x.weak else None
+
+
+def _like(y: Any, x: Any) -> Any:
+    """A number as an array: of the dtype of ``x``, if that can hold it."""
+    if hasattr(y, "dtype") or (x is not y and not hasattr(x, "dtype")):
+        return y
+    dtype = np.result_type(x.dtype, example_of(y)) if x is not y else None
+    return module_of(y).asarray(y, dtype)
 
 
 def _check_carry(program: Program, initial: Sequence[Any], carry: Any) -> None:
@@ -175,7 +204,7 @@ def _check_carry(program: Program, initial: Sequence[Any], carry: Any) -> None:
         if x.shape != out.shape or x.dtype != out.dtype:
             raise ValueError(
                 f"scan: step turns carry{tree.paths(carry)[k]} from {x.dtype} of shape {x.shape} into {out.dtype} of shape "
-                f"{out.shape}; a carry keeps both. Give it the shape and dtype at the start that it has at the end"
+                f"{out.shape}; a carry keeps both. Start with what it ends with, or convert that, for instance with .astype"
             )
 
 
@@ -215,7 +244,16 @@ class Loop:
     backwards: bool = False
     recompute: bool = False
     name = "scan"
-    pure = True
+
+    @property
+    def pure(self) -> bool:
+        """Whether it only computes its results."""
+        return all(instruction.is_pure for instruction in self.body.instructions)
+
+    @property
+    def branches(self) -> bool:
+        """Whether a step gives cotangents of exactly zero to what it did not choose; see `Primitive`."""
+        return any(getattr(instruction.operation, "branches", False) for instruction in self.body.instructions)
 
     def apply(self, *operands: Any) -> list[Any]:
         """The results, recorded or written down where the operands ask for it."""
@@ -224,7 +262,9 @@ class Loop:
             return self._recorded(operands)
         arrays = [unwrap(x) for x in operands]
         if any(type(x) is Traced for x in arrays):
-            results: list[Any] = youngest(arrays).emit(self, arrays, {}, self._examples(arrays))
+            current = youngest(arrays)
+            loop = self if current.differentiable or not _keeps_calls(self.body) else replace(self, body=_without_calls(self.body))
+            results: list[Any] = current.emit(loop, arrays, {}, self._examples(arrays))
         else:
             results = self._run(arrays)
         return [Tensor(x) for x in results] if any(isinstance(x, Tensor) for x in operands) else results
@@ -258,12 +298,14 @@ class Loop:
             carry = outputs[: self.carries]
             for stack, y in zip(stacks, outputs[self.carries :], strict=True):
                 stack[k] = y
-        return [*[x if self.length else x.copy() for x in carry], *stacks]
+        others = [*arrays, *[c.array for c in self.body.constants()]]
+        own = [x.copy() if x.base is not None or any(x is y for y in others) else x for x in carry]
+        return [*own, *stacks]
 
     # ---- derivatives
 
     def _recorded(self, operands: Sequence[Any]) -> list[Any]:
-        active = [k for k, x in enumerate(operands) if on_tape(x)]
+        active = [k for k, x in enumerate(operands) if on_tape(x) and _is_float(self.body.inputs[k])]
         gradient = _Gradient(self, active)
         outputs = gradient.forward.apply(*[unwrap(x) for x in operands])
         kept = outputs[len(self.body.outputs) :]
@@ -271,16 +313,19 @@ class Loop:
         def pull(g: Sequence[Any], values: Sequence[Any], guarded: bool = False) -> list[Any]:
             again = any(isinstance(x, Tensor) for x in [*g, *values])
             stacks = gradient.forward.apply(*values)[len(self.body.outputs) :] if again else kept
-            return gradient.pull(g, values, stacks)
+            return (gradient.guarding if guarded else gradient).pull(g, values, stacks)
 
         def push(tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             return self._push(tangents, values)
 
-        return call(Call("scan", pull, push), operands, (), outputs[: len(self.body.outputs)])
+        primitive = Call("scan", pull, push)
+        primitive.branches = self.branches
+        results = call(primitive, operands, (), outputs[: len(self.body.outputs)])
+        return [x if _is_float(y) else Tensor(x.array) for x, y in zip(results, self.body.outputs, strict=True)]
 
     def _push(self, tangents: Sequence[Any], values: Sequence[Any]) -> list[Any]:
         """The tangents of the results: a loop that carries values and tangents."""
-        moving = [k for k, t in enumerate(tangents) if t is not None]
+        moving = [k for k, t in enumerate(tangents) if t is not None and _is_float(self.body.inputs[k])]
         floats = [k for k in range(self.constants, self.constants + self.carries) if _is_float(self.body.inputs[k])]
         moving = sorted({*moving, *floats})
         current = Trace("scan")
@@ -362,17 +407,25 @@ class _Places:
 class _Gradient:
     """The two loops of a gradient: ``forward`` also stacks what ``backward`` needs.
 
-    Both are cut from one program, which is a step followed by its reverse walk.
+    Both are cut from one program, which is a step followed by its reverse walk. That walk is guarded (see `reverse`) from its
+    start if the step has a `where`, because the steps before it are walked later.
     """
 
-    def __init__(self, loop: Loop, active: Sequence[int]) -> None:
-        self.loop = loop
+    def __init__(self, loop: Loop, active: Sequence[int], guarded: bool = False, places: Sequence[int] | None = None) -> None:
+        self.loop, self.active = loop, active
+        self.guarded = guarded or loop.branches
+        self.places = places  # of what is kept, among all values of that program
         stop = loop.constants + loop.carries
         floats = [k for k in range(loop.constants, stop) if _is_float(loop.body.inputs[k])]
         self.wanted = sorted({*active, *floats})
         self.seeded = [k for k, y in enumerate(loop.body.outputs) if _is_float(y)]
         joint, results = self._joint_program()
         self._cut(joint, results)
+
+    @functools.cached_property
+    def guarding(self) -> _Gradient:
+        """The same for cotangents that come through a `where`, on the stacks of this one."""
+        return self if self.guarded else _Gradient(self.loop, self.active, True, self.places)
 
     def _joint_program(self) -> tuple[Trace, list[Any]]:
         body = self.loop.body
@@ -384,8 +437,12 @@ class _Gradient:
             outputs = evaluate(body, [leaves.get(k, x) for k, x in enumerate(arguments)])
             pairs = [(outputs[k].node, seeds[k]) for k in self.seeded if on_tape(outputs[k])]
             found, _ = reverse(
-                [n for n, _ in pairs], [g for _, g in pairs], [leaves[k].node for k in self.wanted], recorded=False
-            )  # type: ignore[misc]
+                [n for n, _ in pairs],
+                [g for _, g in pairs],
+                [leaves[k].node for k in self.wanted],  # type: ignore[misc]
+                recorded=False,
+                guarded=self.guarded,
+            )
         return current, [*outputs, *found]
 
     def _cut(self, joint: Trace, results: list[Any]) -> None:
@@ -399,14 +456,19 @@ class _Gradient:
         early_values = {v for i in varying for v in i.outputs}
         needed = [x for i in joint.instructions if i in late for x in i.values()] + [c for c in cotangents if c is not None]
         used = list(dict.fromkeys(x for x in needed if isinstance(x, Value)))
-        if loop.recompute:
+        values = [*joint.inputs, *[v for i in joint.instructions for v in i.outputs]]
+        if self.places is not None:  # a guard replaces products one by one, and keeps what they are products of
+            kept = [values[place] for place in self.places]
+        elif loop.recompute:
             kept = list(inputs[loop.constants : loop.constants + loop.carries])
         else:
             made = {v: i for i in varying for v in i.outputs}
             shown = dict.fromkeys(_shown_by(x, made) for x in used)
             kept = [x for x in shown if x in early_values or x in inputs[loop.constants : loop.constants + loop.carries]]
-        self.kept = kept
-        forward_body = Program(list(inputs), list(joint.instructions), [*primal, *kept], "step").pruned()
+            kept = _without_cheap(kept, made, {*inputs[: loop.constants], *inputs[loop.constants + loop.carries :]})
+        order = {v: place for place, v in enumerate(values)}
+        self.places = [order[v] for v in kept]
+        forward_body = without_unused(Program(list(inputs), list(joint.instructions), [*primal, *kept], "step"))
         self.forward = Loop(forward_body, loop.constants, loop.carries, loop.length, loop.backwards, loop.recompute)
         self._make_backward(joint, list(inputs), list(seeds), kept, cotangents)
 
@@ -445,7 +507,7 @@ class _Gradient:
             outputs += [s + filled[k] for s, k in zip(sums, self.summed, strict=True)]
             outputs += [filled[k] for k in self.rowed]
             traced = [current.as_traced(y) for y in outputs]
-        body = current.program(traced).pruned()
+        body = without_unused(current.program(traced))
         self.backward = Loop(
             body, loop.constants, len(self.carried) + len(self.summed), loop.length, not loop.backwards, loop.recompute
         )
@@ -456,7 +518,7 @@ class _Gradient:
         constants, _, rows = loop.split(values)
         like = loop.results()
         xp = common_module(unwrap(x) for x in values)
-        full = [xp.zeros(y.shape, y.dtype) if c is None else c for c, y in zip(g, like, strict=True)]
+        full = [xp.broadcast_to(xp.zeros((), y.dtype), y.shape) if c is None else c for c, y in zip(g, like, strict=True)]
         carry = [full[k - loop.constants] for k in self.carried]
         sums = [xp.zeros(shape_of(values[k]), unwrap(values[k]).dtype) for k in self.summed]
         ys = [full[k] for k in self.seeded if k >= loop.carries]
@@ -464,6 +526,64 @@ class _Gradient:
         places = [*self.carried, *self.summed, *self.rowed]
         found = dict(zip(places, done, strict=True))
         return [found.get(k) for k in range(len(values))]
+
+
+def without_unused(program: Program) -> Program:
+    """The program without instructions whose results nobody uses, and its loops without such carries and stacks."""
+    needed = {x for x in program.outputs if isinstance(x, Value)}
+    kept = []
+    for instruction in reversed(program.instructions):
+        if needed.isdisjoint(instruction.outputs) and instruction.is_pure:
+            continue
+        if isinstance(instruction.operation, Loop):
+            instruction = _trimmed(instruction, instruction.operation, needed)
+        needed.update(instruction.values())
+        kept.append(instruction)
+    return Program(program.inputs, kept[::-1], program.outputs, program.name)
+
+
+def _trimmed(instruction: Instruction, loop: Loop, needed: set[Value]) -> Instruction:
+    """A loop that computes what is needed of its results, and the carries which that takes."""
+    inputs, stop = loop.body.inputs, loop.constants + loop.carries
+    places = {k for k, out in enumerate(instruction.outputs) if out in needed}
+    missing = places
+    while missing:
+        places = places | missing
+        outputs = [loop.body.outputs[k] for k in sorted(places)]
+        body = without_unused(Program(inputs, loop.body.instructions, outputs, loop.body.name))
+        used = {*outputs, *[x for each in body.instructions for x in each.values()]}
+        missing = {k for k in range(loop.carries) if inputs[loop.constants + k] in used} - places
+    if not places:
+        return instruction
+    left = [k for k, x in enumerate(inputs) if (k - loop.constants in places if loop.constants <= k < stop else x in used)]
+    body.inputs = [inputs[k] for k in left]
+    constants, carries = sum(k < loop.constants for k in left), sum(k < loop.carries for k in places)
+    return Instruction(
+        replace(loop, body=body, constants=constants, carries=carries),
+        tuple([instruction.inputs[k] for k in left]),
+        instruction.params,
+        tuple([instruction.outputs[k] for k in sorted(places)]),
+        instruction.line,
+        instruction.section,
+    )
+
+
+def _keeps_calls(program: Program) -> bool:
+    """Whether a program has calls with rules of their own, or `stop_gradient`."""
+    operations = [instruction.operation for instruction in program.instructions]
+    return any(
+        isinstance(f, KeptCall) or f is constant.primitive or (isinstance(f, Loop) and _keeps_calls(f.body))  # type: ignore[attr-defined]
+        for f in operations
+    )
+
+
+def _without_calls(program: Program) -> Program:
+    """The program with such calls written out, for where no derivative will be taken."""
+    current = Trace("scan", differentiable=False)
+    with current.open():
+        arguments = [current.argument(_zeros(v), v.name) for v in program.inputs]
+        outputs = [current.as_traced(y) for y in evaluate(program, arguments)]
+    return current.program(outputs).pruned()
 
 
 def _depending(instructions: Sequence[Instruction], roots: set[Value]) -> set[Instruction]:
@@ -484,6 +604,23 @@ def _shown_by(x: Value, made: dict[Value, Instruction]) -> Value:
     while x in made and made[x].name in _REARRANGING and made[x].inputs[0].size <= x.size:
         x = made[x].inputs[0]
     return x
+
+
+_CHEAP = frozenset({
+    "abs", "add", "equal", "greater", "greater_equal", "less", "less_equal", "logical_not", "maximum", "minimum", "multiply",
+    "negative", "not_equal", "one_minus_square", "sign", "square", "subtract", "where",
+})  # fmt: skip
+
+
+def _without_cheap(kept: list[Value], made: dict[Value, Instruction], given: set[Value]) -> list[Value]:
+    """What to keep when a value that one pass computes from others that are at hand is computed again: the pass costs about as
+    much as writing the value to a stack and reading it back, and no memory."""
+    left = set(kept)
+    for x in reversed(kept):
+        i = made.get(x)
+        if i is not None and i.name in _CHEAP and all(v in given or v in left or isinstance(v, Constant) for v in i.values()):
+            left.remove(x)
+    return [x for x in kept if x in left]
 
 
 def _is_float(v: Any) -> bool:

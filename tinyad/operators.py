@@ -15,9 +15,9 @@ from . import creation
 from .array_interface import ArrayInterface
 from .backend import is_array
 from .primitives import elementwise as e
-from .primitives import indexing, joining, linalg, products, reductions, shaping
+from .primitives import indexing, joining, linalg, products, reductions, searching, shaping
 from .tensor import Tensor, unwrap
-from .trace import Traced
+from .trace import Traced, example_of
 
 __all__: list[str] = []
 
@@ -78,6 +78,10 @@ METHODS: dict[str, Function] = {
     "max": reductions.max,
     "min": reductions.min,
     "cumsum": reductions.cumsum,
+    "argmax": searching.argmax,
+    "argmin": searching.argmin,
+    "any": searching.any,
+    "all": searching.all,
     "clip": e.clip,
     "dot": products.dot,
     "ravel": shaping.ravel,
@@ -102,7 +106,9 @@ def _one_tuple(numbers: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(numbers[0]) if len(numbers) == 1 and isinstance(numbers[0], (tuple, list)) else numbers
 
 
-def _refuse_assignment(x: Tensor, index: Any, value: Any) -> None:
+def _refuse_assignment(x: Tensor | Traced, index: Any, value: Any) -> None:
+    if (traced := _traced((x, value))) is not None:
+        raise traced.trace.refusal("an array to assign into", "Build the new array with ad.where, ad.concat or ad.stack")
     raise TypeError(
         "a Tensor cannot be assigned to in place, because the tape may still need the old values. Build the new array with "
         "ad.where, ad.concat or ad.stack"
@@ -138,6 +144,8 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 def _where(condition: Any, *branches: Any) -> Any:
     if len(branches) != 2:
+        if (traced := _traced((condition,))) is not None:
+            traced.nonzero()
         raise TypeError("np.where: on a Tensor it takes three operands, (condition, x, y); for indices use np.nonzero")
     return e.where(condition, *branches)
 
@@ -190,14 +198,58 @@ CONSTANT_FUNCTIONS = {
     np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.any, np.all, np.allclose, np.isclose, np.array_equal,
     np.count_nonzero, np.nonzero, np.array_repr, np.array_str, np.array2string,
 }  # fmt: skip
+"""On Tensors they give what they give on the arrays."""
+
+TRACED_FUNCTIONS: dict[Any, Function] = {
+    np.shape: lambda a: np.shape(example_of(a)),
+    np.ndim: lambda a: np.ndim(example_of(a)),
+    np.size: lambda a, axis=None: np.size(example_of(a), axis),
+    np.argmax: searching.argmax,
+    np.argmin: searching.argmin,
+    np.argsort: searching.argsort,
+    np.any: searching.any,
+    np.all: searching.all,
+    np.isclose: e.isclose,
+    np.count_nonzero: searching.count_nonzero,
+}
+"""What those of them do that need not know the values of a traced array."""
+
+_REMEDIES: dict[Any, str] = {
+    np.allclose: "For an array of whether it is so write ad.all(ad.isclose(a, b)); choose with ad.where",
+    np.array_equal: "For an array of whether it is so write ad.all(a == b); choose with ad.where",
+} | dict.fromkeys(
+    (np.nonzero, np.unique, np.argwhere, np.flatnonzero, np.extract, np.compress),
+    "How many elements it gives depends on the values; keep the shape and choose with ad.where(mask, x, 0)",
+)
+
+
+def _traced(values: Any) -> Traced | None:
+    """The first traced array among values and the lists among them."""
+    for value in values:
+        known = _traced(value) if isinstance(value, (list, tuple)) else unwrap(value)
+        if type(known) is Traced:
+            return known
+    return None
+
+
+def _refuse(name: str, values: Any, remedy: str = "") -> None:
+    """Refuse a function of NumPy on a traced array, with the user's line; the caller refuses it on a Tensor."""
+    if (traced := _traced(values)) is not None:
+        raise traced.trace.refusal(f"an operand of {name}", remedy or "Write it with functions that tinyad has")
 
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     function = UFUNCS.get(ufunc)
     name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
     if "out" in kwargs:
+        _refuse(
+            f"{name} that is to be written into a plain array (by +=, or out=)",
+            inputs,
+            "Make a new array: a = a + x, for instance",
+        )
         raise TypeError(f"{name}: out= would overwrite values the tape needs; use the result instead")
     if method != "__call__" or function is None:
+        _refuse(name, inputs)
         raise TypeError(f"{name} has no rule in tinyad. Use another function, or x.array for its values as a constant")
     if kwargs:
         raise TypeError(f"{name}: the keyword {next(iter(kwargs))!r} is not supported on a Tensor; use ad.where or .astype")
@@ -205,11 +257,15 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
 
 
 def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    if func in CONSTANT_FUNCTIONS:
-        return func(*[unwrap(a) for a in args], **{k: unwrap(v) for k, v in kwargs.items()})
     function = FUNCTIONS.get(func)
     name = f"np.{func.__name__}"
+    if func in CONSTANT_FUNCTIONS:
+        args, kwargs = [unwrap(a) for a in args], {k: unwrap(v) for k, v in kwargs.items()}
+        if _traced((*args, *kwargs.values())) is None:
+            return func(*args, **kwargs)
+        function = TRACED_FUNCTIONS.get(func)
     if function is None:
+        _refuse(name, (*args, *kwargs.values()), _REMEDIES.get(func, ""))
         raise TypeError(f"{name} has no rule in tinyad. Use another function, or x.array for its values as a constant")
     try:
         return function(*args, **kwargs)

@@ -159,13 +159,12 @@ class Program:
         return self.needing(set())
 
     def needing(self, known: set[Value]) -> Program:
-        """The program without instructions whose results nobody uses, or all of whose results are known already."""
-        needed = {v for v in self.outputs if isinstance(v, Value)}
+        """The program without instructions whose results nobody uses, or are known already; what is known has had its effect."""
+        needed = {v for v in self.outputs if isinstance(v, Value)} - known
         kept = []
         for instruction in reversed(self.instructions):
-            wanted = not needed.isdisjoint(instruction.outputs) or not instruction.is_pure
-            if wanted and not known.issuperset(instruction.outputs):
-                needed.update(instruction.values())
+            if not needed.isdisjoint(instruction.outputs) or not (instruction.is_pure or known):
+                needed.update(x for x in instruction.values() if x not in known)
                 kept.append(instruction)
         return Program(self.inputs, kept[::-1], self.outputs, self.name)
 
@@ -218,6 +217,8 @@ def evaluate(program: Program, values: Sequence[Any]) -> list[Any]:
         operands = [value_of(x, known) for x in instruction.inputs]
         with instruction.quietly():
             result = instruction.operation.apply(*operands, **instruction.params)
+        if isinstance(result, np.generic) and instruction.out.weak:
+            result = result.item()  # between Python numbers: it stays one
         known.update(zip(instruction.outputs, result if type(result) is list else (result,), strict=True))
     return [value_of(x, known) for x in program.outputs]
 
@@ -226,4 +227,4 @@ def value_of(x: Any, known: dict[Value, Any]) -> Any:
     """What an operand is now: a value's array, a constant's, or the number itself."""
     if type(x) is Value:
         return known[x]
-    return x.array if isinstance(x, Constant) else x
+    return known.get(x, x.array) if isinstance(x, Constant) else x

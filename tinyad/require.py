@@ -28,7 +28,7 @@ def require(condition: Array, message: str, error: type[Exception] = ValueError)
         ...
     ValueError: x must be positive
     """
-    _require.apply(unwrap(condition), message=message, error=error)
+    _require.apply(condition, message=message, error=error)
 
 
 class _Require(Primitive):
@@ -42,6 +42,7 @@ class _Require(Primitive):
 
     def apply(self, condition: Any, *, message: str, error: type[Exception]) -> Any:
         """Raise, or write down that it is to be done."""
+        condition = unwrap(condition)
         if type(condition) is Traced:
             example = module_of(condition.example).asarray(condition.example)
             return youngest([condition]).emit(self, [condition], {"message": message, "error": error}, [example])[0]

@@ -178,7 +178,7 @@ class _Cotangents(dict[Node, Any]):
         return (g, fresh) if g.dtype == node.dtype else (astype(g, node.dtype), fresh)
 
     def _sum(self, node: Node, held: Any, g: Any, fresh: bool) -> tuple[Any, bool]:
-        if type(g) is Tensor or type(held) is Tensor:
+        if type(g) is Tensor or type(g) is not type(held):  # only plain arrays are added to in place
             return held + g, False
         if g.size == 1:  # in place, one element costs three times more: measured; and NumPy's scalars have no place
             self.owned.discard(node)

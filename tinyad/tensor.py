@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .array_interface import ArrayInterface
-from .backend import Array, asnumpy
+from .backend import Array, asnumpy, is_mutable
 
 if TYPE_CHECKING:
     from .tape import Node
@@ -96,7 +96,7 @@ class Tensor(ArrayInterface):
     __hash__ = object.__hash__  # `==` compares elements, so the class must say that it hashes by identity
 
     def __repr__(self) -> str:
-        body = np.array2string(asnumpy(self.array), separator=", ")
+        body = np.array2string(asnumpy(self.array), separator=", ") if is_mutable(self.array) else repr(self.array)
         return f"Tensor({body}, dtype={self.dtype}{'' if self.node is None else ', on the tape'})"
 
     # ---- leaving the tape

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -71,10 +72,14 @@ class Traced(ArrayInterface):
         return f"<traced {self.value.type}>"
 
     def __float__(self) -> float:
-        raise self.trace.refusal("float()", "Keep it an array: use ad.sqrt, ad.exp, ... instead of those of math")
+        raise self.trace.refusal(
+            "a Python float",
+            "Keep it an array: use ad.sqrt, ad.exp, ... instead of those of math, and build arrays with ad.stack, ad.concat or "
+            "ad.where instead of assigning into plain ones",
+        )
 
     def __int__(self) -> int:
-        raise self.trace.refusal("int()", "Keep it an array, for instance with .astype(int)")
+        raise self.trace.refusal("a Python int", "Keep it an array, for instance with .astype(int)")
 
     def __index__(self) -> int:
         raise self.trace.refusal(
@@ -83,18 +88,18 @@ class Traced(ArrayInterface):
         )
 
     def __complex__(self) -> complex:
-        raise self.trace.refusal("complex()", "Keep it an array, for instance with .astype(complex)")
+        raise self.trace.refusal("a Python complex number", "Keep it an array, for instance with .astype(complex)")
 
     def __bool__(self) -> bool:
         raise self.trace.refusal("a condition, as in `if`, `while`, `and`", "Choose elementwise with ad.where")
 
     def item(self) -> Any:
         """Refused."""
-        raise self.trace.refusal(".item()", "Keep it an array")
+        raise self.trace.refusal("a Python number, by .item()", "Keep it an array")
 
     def tolist(self) -> Any:
         """Refused."""
-        raise self.trace.refusal(".tolist()", "Keep it an array")
+        raise self.trace.refusal("a list, by .tolist()", "Keep it an array; its parts are x[0], x[1], ...")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self.trace.refusal(
@@ -111,11 +116,48 @@ class Traced(ArrayInterface):
         )
 
     def copy(self) -> Traced:
-        """Itself: nothing is ever written into it."""
+        """The same values; what ``+=`` does to one is not seen in the other."""
+        return Traced(self.example, self.trace, self.value)
+
+    # ``x += y`` changes the array that ``x`` is, under all its names, as on an array
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._updated("+=", operator.iadd, operator.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._updated("-=", operator.isub, operator.sub, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._updated("*=", operator.imul, operator.mul, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._updated("/=", operator.itruediv, operator.truediv, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._updated("**=", operator.ipow, operator.pow, other)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._updated("@=", operator.imatmul, operator.matmul, other)
+
+    def _updated(self, sign: str, in_place: Callable[..., Any], operation: Callable[..., Any], other: Any) -> Any:
+        if not isinstance(self.example, np.ndarray) or is_engine(sys._getframe(2).f_code.co_filename):
+            return operation(self, other)  # a number, which never changes; or an array that a walk has made for itself
+        new = operation(self, other)
+        self.trace.check_update(self, new, sign)
+        in_place(np.array(self.example), example_of(other))  # NumPy's own objections, to shapes and dtypes
+        if new.dtype != self.dtype:
+            new = new.astype(self.dtype)
+        self.example, self.value = new.example, new.value
         return self
 
 
 _OF_ARRAYS = frozenset({"shape", "dtype", "ndim", "size"})
+
+_OF_NUMBERS = frozenset({
+    "add", "subtract", "multiply", "divide", "power", "negative", "positive", "abs", "equal", "not_equal", "less", "less_equal",
+    "greater", "greater_equal", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert",
+})  # fmt: skip
+"""What Python does with its own numbers by itself; other functions of NumPy make arrays of them."""
 
 
 class Trace:
@@ -125,7 +167,10 @@ class Trace:
         purpose: what for, in messages: "vmap", "scan" or "compile".
         remedy: what messages advise where the purpose has advice of its own.
         differentiable: whether the program will be run on Tensors; if so, calls with rules of their own stay calls.
+        freezes: whether arrays from outside are taken as they are when they are used, because the program lives on.
     """
+
+    freezes = False
 
     def __init__(self, purpose: str, remedy: str = "", differentiable: bool = True) -> None:
         self.purpose, self.remedy, self.differentiable = purpose, remedy, differentiable
@@ -137,7 +182,9 @@ class Trace:
         self._opened_by: CodeType | None = None
         self._pauses = 0
         self._by_value: dict[Value, Instruction] = {}
-        self._constants: dict[int, Constant] = {}
+        self._constants: dict[int, tuple[Any, Constant]] = {}  # by id, with what has it, so that the id stays taken
+        self._captured: dict[Node, Constant] = {}
+        self._shown: set[Value] = set()  # values whose elements another value shows, or that show those of another
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -149,6 +196,10 @@ class Trace:
         try:  # the examples may be anything, so floating-point errors in them mean nothing
             with np.errstate(all="ignore"), recording_by(lambda *made: self._record(outside, *made)):
                 yield self
+        except ValueError as error:  # NumPy's, where a refusal came up while it assigned into an array
+            if isinstance(error.__cause__, TracingError):
+                raise error.__cause__ from None
+            raise
         finally:
             self.closed = True
 
@@ -157,6 +208,11 @@ class Trace:
         value = _value(name, example)
         self.inputs.append(value)
         return Traced(example, self, value)
+
+    def placeholder(self, x: Any) -> Traced:
+        """A value like ``x`` that has yet to be given: an input of a program that is cut out by `since`."""
+        example = example_of(x)
+        return Traced(example, self, _value("x", example))
 
     def as_traced(self, x: Any) -> Traced:
         """A result as a value of this trace: one that does not depend on the arguments becomes a constant."""
@@ -172,7 +228,7 @@ class Trace:
 
     def operand(self, x: Any) -> Any:
         """An operand as a program has it: a value, or a Python number."""
-        if isinstance(x, Tensor) and (x.node is None or self._owns(x.array) or not self._is_foreign(x.node)):
+        if isinstance(x, Tensor) and (x.node is None or self._owns(x.array)):
             x = x.array
         if self._owns(x):
             return x.value
@@ -180,9 +236,10 @@ class Trace:
             return x
         if not isinstance(x, (Tensor, Traced)) and not is_array(x):
             return x
-        known = self._constants.get(id(x))
-        if known is None:
-            known = self._constants[id(x)] = Constant("c", x)
+        given, known = self._constants.get(id(x), (x, None))
+        if known is None or (self.freezes and not _is_same(x, known.array)):
+            known = Constant("c", x.copy() if self.freezes and isinstance(x, np.ndarray) and any(x.strides) else x)
+            self._constants[id(x)] = (given, known)
         return known
 
     def call(self, operation: Operation, operands: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -191,9 +248,29 @@ class Trace:
             return operands[0]
         operands = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in operands]
         out = _like_result(operation, [example_of(x) for x in operands], params)
-        if operation is not _strong.primitive and all(_is_number(x) for x in operands):
-            out = out.item()  # between Python numbers: it stays one
-        return self.emit(operation, operands, params, [out])[0]
+        shown = [x.value for x in operands if self._owns(x) and _share_memory(out, x.example)]
+        if operation.name in _OF_NUMBERS and all(_is_number(x) for x in operands):
+            out = np.asarray(out).item()  # between Python numbers: it stays one
+        result = self.emit(operation, operands, params, [out])[0]
+        if shown:
+            self._shown.update([*shown, result.value])
+        return result
+
+    def check_update(self, x: Traced, new: Any, sign: str) -> None:
+        """Refuse ``x += ...`` where somebody else would see the change in his array."""
+        if x.value in self.inputs:
+            seen = "an argument of the function, which belongs to the caller"
+        elif x.value in self._shown:
+            seen = "an array together with views of its elements (parts, reshaped or transposed)"
+        elif not self._owns(new):
+            seen = "an array by values of a derivative, or of a function traced inside"
+        else:
+            return
+        raise self.forbidden(f"`x {sign} y` would change {seen}", f"Make a new array: x = x {sign[:-1]} y")
+
+    def forbidden(self, what: str, remedy: str) -> TracingError:
+        """The error for something that a program cannot do."""
+        return TracingError(f"{self.purpose}: {what}, at\n  {_shown(_origin(self._opened_by)[0])}\n{remedy}.")
 
     def emit(self, operation: Any, operands: Sequence[Any], params: dict[str, Any], examples: Sequence[Any]) -> list[Traced]:
         """Write down one operation whose results are like ``examples``."""
@@ -216,7 +293,9 @@ class Trace:
         program = Program([], self.instructions[start:], [self.operand(x) for x in outputs]).pruned()
         known = {*inputs, *[value for instruction in program.instructions for value in instruction.outputs]}
         used = [*[value for instruction in program.instructions for value in instruction.values()], *program.outputs]
-        program.inputs = [*inputs, *dict.fromkeys(x for x in used if type(x) is Value and x not in known)]
+        # an array of a trace outside, or a Tensor of a derivative outside, is an operand of the call, not a part of it
+        outside = [x for x in used if type(x) is Value or (isinstance(x, Constant) and isinstance(x.array, (Tensor, Traced)))]
+        program.inputs = [*inputs, *dict.fromkeys(x for x in outside if x not in known)]
         return program
 
     def _record(self, outside: Any, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
@@ -244,8 +323,12 @@ class Trace:
         return Tensor(out, node)
 
     def captured(self, tensor: Tensor) -> Constant:
-        """The constant for a Tensor of a derivative outside."""
-        return Constant("c", tensor)
+        """The constant for a Tensor of a derivative outside; the same for the same place on that tape."""
+        assert tensor.node is not None
+        known = self._captured.get(tensor.node)
+        if known is None:
+            known = self._captured[tensor.node] = Constant("c", tensor)
+        return known
 
     def _owns(self, x: Any) -> bool:
         return type(x) is Traced and x.trace is self
@@ -305,6 +388,15 @@ def example_of(x: Any) -> Any:
     """An array with the shape and dtype of an array, Tensor or traced array; a number as it is."""
     x = unwrap(x)
     return x.example if type(x) is Traced else x
+
+
+def _share_memory(x: Any, y: Any) -> bool:
+    return isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and np.may_share_memory(x, y)
+
+
+def _is_same(x: Any, earlier: Any) -> bool:
+    """Whether an array is still what it was."""
+    return not isinstance(x, np.ndarray) or np.array_equal(x, earlier, equal_nan=x.dtype.kind in "fc")
 
 
 def _like_result(operation: Operation, examples: Sequence[Any], params: dict[str, Any]) -> Any:

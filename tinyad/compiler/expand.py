@@ -55,7 +55,7 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "reciprocal": lambda x: 1.0 / x,
     "relu": lambda x: e.maximum(x, 0),
     "sigmoid": _sigmoid,
-    "softplus": lambda x: e.logaddexp(x, 0.0 * x if x.dtype.kind == "c" else 0.0),
+    "softplus": lambda x: e.logaddexp(x, 0.0 * x if getattr(x, "dtype", np.dtype(float)).kind == "c" else 0.0),
 }
 """By name of the primitive; each gives the same numbers, up to rounding."""
 

@@ -176,6 +176,10 @@ def _astype(i: Instruction, x: Sequence[str], out: str | None) -> str:
     return f'np.copyto({out}, {x[0]}, casting="unsafe")'
 
 
+def _isclose(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    return _call("np.isclose", [*x, *[f"{name}={value!r}" for name, value in i.params.items()]], None)
+
+
 VIEWS: dict[str, Line] = {
     "broadcast_to": _broadcast,
     "flip": lambda i, x, out: f"np.flip({x[0]}, {tuple(i.params['axes'])})",
@@ -207,6 +211,7 @@ LINES: dict[str, Line] = {
     "copy": lambda i, x, out: f"np.copyto({out}, {x[0]})" if out else f"{x[0]}.copy()",
     "cumsum": _along_axis("np.cumsum"),
     "einsum": _einsum,
+    "isclose": _isclose,
     "matmul": _matmul,
     "max": _reduction("np.maximum.reduce"),
     "min": _reduction("np.minimum.reduce"),
@@ -219,7 +224,7 @@ LINES: dict[str, Line] = {
     "where": lambda i, x, out: _call("np.where", x, None),
 }
 
-_FRESH = {"argmax", "argmin", "argsort", "asarray", "cholesky", "roll", "solve", "where"}
+_FRESH = {"argmax", "argmin", "argsort", "asarray", "cholesky", "isclose", "roll", "solve", "where"}
 """Functions of NumPy without ``out=``."""
 
 

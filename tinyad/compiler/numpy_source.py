@@ -23,7 +23,8 @@ from .plan import Block, Plan, plan, plan_of_body
 
 __all__ = ["LOADING", "Source", "write"]
 
-LOADING = 'given = np.load(__file__.removesuffix(".py") + ".npz")  # captured arrays'
+LOADING = """with np.load(__file__.removesuffix(".py") + ".npz") as archive:  # captured arrays
+    given = dict(archive)"""
 """How a program that runs by itself gets the arrays it was not written with."""
 
 _LARGEST_LITERAL = 16  # elements of a constant that is written out
@@ -125,7 +126,11 @@ class _Module:
         if self.constants:
             lines += ["# constants", *self.constants.values(), ""]
         if self.memory:
-            lines += [f"# memory: {_megabytes(self.nbytes)}; names in one line share it", *self.memory, *self.views, ""]
+            lines += [f"# memory: {_megabytes(self.nbytes)}; names in one line share it", *self.memory]
+        if self.views and not self.memory:
+            lines += ["# views"]
+        if self.memory or self.views:
+            lines += [*self.views, ""]
         return lines
 
     def add(self, program: Program, made: Plan) -> None:
@@ -251,7 +256,7 @@ class _Scope:
         results = [self._stack(out, lines) for out in instruction.outputs]
         for value, name, x in zip(carries, results, start, strict=False):
             inner.inline[value] = name
-            lines.append(f"np.copyto({name}, {self.operand(x)})" if value.ndim else f"{name} = {self.operand(x)}")
+            lines.append(f"np.copyto({name}, {self.operand(x)})" if value.ndim else f"{name} = {self._number(x)}")
         k = f"k_{self.depth}" if self.depth else "k"
         steps = f"range({loop.length})"
         names = [self._name_before(x, value, lines, f"{value.name}_all") for x, value in zip(stacked, rows, strict=True)]
@@ -280,6 +285,11 @@ class _Scope:
         lines.append(f"{name or value.name} = {text}")
         return name or value.name
 
+    def _number(self, x: Any) -> str:
+        """A value without axes that lasts: one that shows memory, which may be written to, is read out of it."""
+        shows = isinstance(x, Value) and (x in self.plan.root or x in self.program.inputs)
+        return f"{self.operand(x)}[()]" if shows else self.operand(x)
+
     def _plan_of_body(self, instruction: Instruction, loop: Loop) -> Plan:
         constants, carries, _ = loop.split(loop.body.inputs)
         given, _, _ = loop.split(instruction.inputs)
@@ -301,7 +311,7 @@ class _Scope:
                     text = f"{x.name}_new"
                 values.append(f"np.copyto({name}, {text})")
             else:
-                names.append((name, text))
+                names.append((name, self._number(x)))
         if names:
             values.append(f"{', '.join(n for n, _ in names)} = {', '.join(t for _, t in names)}")
         return [*lines, *values]

@@ -3,7 +3,7 @@
 =====================  =====================================================================================================
 pass                   what it does
 =====================  =====================================================================================================
-`remove_dead_code`     drops instructions whose results nobody uses
+`remove_dead_code`     drops instructions whose results nobody uses, and such carries and stacks of loops
 `expand`               writes out functions that are several calls of NumPy, such as ``logsumexp``
 `fold_constants`       computes now what does not depend on the inputs
 `resolve_numbers`      turns Python numbers into constants of the dtype they take; constants of one repeated number into numbers
@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import PRIMITIVES
-from ..loops import Loop
+from ..loops import Loop, without_unused
 from ..program import Constant, Instruction, Program, Value
 from .blocks import group_in_blocks, is_elementwise
 from .expand import expand
@@ -76,8 +76,8 @@ def _copied(program: Program) -> Program:
 
 
 def remove_dead_code(program: Program) -> Program:
-    """Drop instructions whose results nobody uses."""
-    return program.pruned()
+    """Drop instructions whose results nobody uses, and carries and stacks of loops."""
+    return without_unused(program)
 
 
 def fold_constants(program: Program) -> Program:
@@ -259,6 +259,8 @@ def _of_reshape(i: Instruction, made: dict[Value, Instruction]) -> Any:
         return x
     source = made.get(x)
     if source is not None and source.name == "reshape":
+        if _same(source.inputs[0], i.out) is not None:
+            return source.inputs[0]
         return _renewed(i, "reshape", source.inputs, rank=source.inputs[0].ndim, shape=i.out.shape)
     if source is not None and source.name == "matmul" and x.ndim == 2:
         return _product_of_vector(i, source, made)

@@ -17,8 +17,8 @@ from ..kinds import Function, elementwise, nondifferentiable
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh",
     "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "ceil", "clip", "cos", "cosh", "divide", "equal",
-    "exp", "expm1", "floor", "greater", "greater_equal", "hypot", "isfinite", "isinf", "isnan", "less", "less_equal", "log",
-    "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply",
+    "exp", "expm1", "floor", "greater", "greater_equal", "hypot", "isclose", "isfinite", "isinf", "isnan", "less", "less_equal",
+    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply",
     "negative", "not_equal", "positive", "power", "reciprocal", "relu", "round", "sigmoid", "sign", "sin", "sinh", "softplus",
     "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where",
 ]  # fmt: skip
@@ -38,6 +38,7 @@ bitwise_and = nondifferentiable("bitwise_and")
 bitwise_or = nondifferentiable("bitwise_or")
 bitwise_xor = nondifferentiable("bitwise_xor")
 bitwise_invert = nondifferentiable("bitwise_invert", "invert")
+_isclose = nondifferentiable("isclose", lambda xp, x, y, **settings: xp.isclose(x, y, **settings))
 isfinite = nondifferentiable("isfinite")
 isinf = nondifferentiable("isinf")
 isnan = nondifferentiable("isnan")
@@ -46,6 +47,11 @@ floor = nondifferentiable("floor")
 ceil = nondifferentiable("ceil")
 trunc = nondifferentiable("trunc")
 round = nondifferentiable("round")
+
+
+def isclose(x: Array, y: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
+    """Whether ``|x - y| <= atol + rtol |y|``, element by element; a constant."""
+    return _isclose(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 # ---- products of a cotangent (or tangent) with a partial derivative

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Array, is_mutable, module_of
-from ..kinds import PRIMITIVES, Deferred, Function, linear
+from ..kinds import PRIMITIVES, Deferred, Function, behind_the_examples, linear
 from ..tensor import Tensor, unwrap
 from .shaping import permute_dims, trailing
 
@@ -77,9 +77,15 @@ def _rank(array: Array) -> int:
 def _transpose_of_getitem(g: Any, like: Any, *arrays: Any, rank: int, index: Index) -> Any:
     shape = trailing(like, rank)
     picked = _rank_of_result(shape, index, arrays)
-    if type(g) is not Tensor and is_mutable(g):
+    if type(g) is not Tensor and all(is_mutable(array) for array in (g, *arrays)):
         xp = module_of(g)
-        return Deferred(lambda total: _add_at(xp, g, *arrays, rank=picked, index=index, shape=shape, total=total))
+
+        def add_to(total: Any) -> Any:
+            start = total if total is not None and is_mutable(total) else None
+            added = _add_at(xp, g, *arrays, rank=picked, index=index, shape=shape, total=start)
+            return added if start is not None or total is None else total + added
+
+        return Deferred(add_to)
     return _scatter(g, *arrays, rank=picked, index=index, shape=shape)
 
 
@@ -91,68 +97,61 @@ def _rank_of_result(shape: tuple[int, ...], index: Index, arrays: tuple[Any, ...
     return rank + max([_rank(array) for array in arrays], default=0)
 
 
-# ---- where the arrays of an index differ from example to example: one more array, which counts the examples
+# ---- where the arrays of an index differ from example to example
 
 
-def _batched_index(
-    index: Index, arrays: tuple[Any, ...], mapped: tuple[bool, ...], size: int, rank: int
-) -> tuple[Index, tuple[Any, ...], int]:
-    """The index of a batch, its arrays, and how many axes of the result come before those that the arrays make."""
-    if any(array.dtype.kind == "b" for array in arrays):
-        raise IndexError(
-            "getitem: a boolean mask that differs from example to example gives shapes that do. Use ad.where(mask, x, 0)"
-        )
-    joint = max(array.ndim - m for array, m in zip(arrays, mapped, strict=True))
-    xp = module_of(arrays[0])
-    aligned = [
-        array.reshape((size,) + (1,) * (joint - array.ndim + 1) + array.shape[1:]) if m else array
-        for array, m in zip(arrays, mapped, strict=True)
-    ]
-    examples = xp.arange(size).reshape((size,) + (1,) * joint)
-    index = _without_ellipsis(index, rank)
-    adjacent = [i for i, part in enumerate(index) if part is _SLOT or isinstance(part, int)]
-    separated = adjacent[-1] - adjacent[0] + 1 != len(adjacent)
-    before = 0 if separated else sum(not isinstance(part, int) for part in index[: adjacent[0]])
-    return (_SLOT, *index), (examples, *aligned), before
-
-
-def _without_ellipsis(index: Index, rank: int) -> Index:
-    if not any(part is Ellipsis for part in index):
-        return index
-    place = next(i for i, part in enumerate(index) if part is Ellipsis)
+def _axes_before(index: Index, rank: int) -> int:
+    """How many axes of ``x[index]`` come before those that the arrays make, for ``x`` with ``rank`` axes and no masks."""
+    advanced = [i for i, part in enumerate(index) if part is _SLOT or isinstance(part, int)]
+    if advanced[-1] - advanced[0] + 1 != len(advanced):
+        return 0
     named = sum(part is not None and part is not Ellipsis for part in index)
-    return (*index[:place], *[slice(None)] * (rank - named), *index[place + 1 :])
+    return sum(rank - named if part is Ellipsis else 1 for part in index[: advanced[0]])
+
+
+def _aligned(arrays: tuple[Any, ...], mapped: tuple[bool, ...]) -> list[Any]:
+    return behind_the_examples(arrays, [array.ndim - m for array, m in zip(arrays, mapped, strict=True)], mapped)
+
+
+def _counted(
+    index: Index, arrays: tuple[Any, ...], mapped: tuple[bool, ...], size: int, lead: int
+) -> tuple[Index, list[Any], int]:
+    """The index that picks from all examples by one more array, which counts them; its arrays, and how many axes they make.
+
+    NumPy puts these axes first, because the first array stands first.
+    """
+    aligned = _aligned(arrays, mapped)
+    joint = max(array.ndim - m for array, m in zip(aligned, mapped, strict=True))
+    examples = module_of(unwrap(arrays[0])).arange(size).reshape((size,) + (1,) * joint)
+    return (_SLOT, *[slice(None)] * lead, *index), [examples, *aligned], joint
 
 
 def _batch_of_getitem(operands: Any, mapped: Any, *, rank: int, index: Index) -> Array:
     x, *arrays = operands
-    size = next(array.shape[0] for array, m in zip(operands, mapped, strict=True) if m)
-    if not mapped[0]:
-        x = PRIMITIVES["broadcast_to"].apply(x, rank=rank, shape=(size, *x.shape))
-    index, arrays, before = _batched_index(index, tuple(arrays), tuple(mapped[1:]), size, rank)
-    joint = arrays[0].ndim - 1
-    picked = _getitem_primitive(x, *arrays, rank=rank + 1, index=index)
-    # the arrays' axes come first where NumPy finds them separated by slices, which the counting array in front makes them
-    first = 1 if joint and _broadcast_axes(index, arrays) else None
-    return _moved(picked, 1, 1 + joint, before) if first and before else picked
+    lead = x.ndim - mapped[0] - rank
+    place = lead + _axes_before(index, rank)
+    if not mapped[0]:  # one array for all examples, as a table of which each takes its rows
+        picked = _getitem_primitive(x, *_aligned(tuple(arrays), mapped[1:]), rank=rank, index=index)
+        return permute_dims(picked, (place, *[axis for axis in range(picked.ndim) if axis != place]))
+    index, arrays, joint = _counted(index, tuple(arrays), mapped[1:], x.shape[0], lead)
+    picked = _getitem_primitive(x, *arrays, rank=x.ndim, index=index)
+    if not joint or not place:
+        return picked
+    rest = range(1 + joint, picked.ndim)
+    return permute_dims(picked, (0, *rest[:place], *range(1, 1 + joint), *rest[place:]))
 
 
 def _batch_of_scatter(operands: Any, mapped: Any, *, rank: int, index: Index, shape: tuple[int, ...]) -> Array:
     g, *arrays = operands
     size = next(array.shape[0] for array, m in zip(operands, mapped, strict=True) if m)
     if not mapped[0]:
-        g = PRIMITIVES["broadcast_to"].apply(g, rank=rank, shape=(size, *g.shape))
-    index, arrays, before = _batched_index(index, tuple(arrays), tuple(mapped[1:]), size, len(shape))
-    joint = arrays[0].ndim - 1
-    if before and joint and _broadcast_axes(index, arrays):
-        g = _moved(g, 1 + before, 1 + before + joint, 0)
-    return _scatter(g, *arrays, rank=rank + 1, index=index, shape=(size, *shape))
-
-
-def _moved(x: Array, start: int, stop: int, places: int) -> Array:
-    """Axes ``start`` to ``stop`` moved to come after axis 0 and ``places`` others."""
-    others = [axis for axis in range(1, x.ndim) if not start <= axis < stop]
-    return permute_dims(x, (0, *others[:places], *range(start, stop), *others[places:]))
+        g = PRIMITIVES["broadcast_to"].apply(g, rank=g.ndim, shape=(size, *g.shape))
+    lead = g.ndim - 1 - rank
+    place = 1 + lead + _axes_before(index, len(shape))
+    index, arrays, joint = _counted(index, tuple(arrays), mapped[1:], size, lead)
+    if joint and place > 1:
+        g = permute_dims(g, (0, *range(place, place + joint), *range(1, place), *range(place + joint, g.ndim)))
+    return _scatter(g, *arrays, rank=g.ndim, index=index, shape=(size, *g.shape[1 + joint : 1 + joint + lead], *shape))
 
 
 _getitem_primitive: Function = linear("getitem", _getitem, _transpose_of_getitem, batch=_batch_of_getitem)
@@ -174,6 +173,8 @@ def getitem(x: Array, index: Any) -> Array:
     if type(x) is not Tensor and is_mutable(x):
         return x[unwrap(index)]
     parts = [_plain(part, array) for part in (index if isinstance(index, tuple) else (index,))]
+    if any(hasattr(part, "dtype") and not is_mutable(part) for part in parts):
+        parts = [entry for part in parts for entry in _without_mask(part)]  # only integers may differ from example to example
     arrays = [part for part in parts if hasattr(part, "dtype")]
     template = tuple([_SLOT if hasattr(part, "dtype") else part for part in parts])
     return _getitem_primitive(x, *arrays, rank=array.ndim, index=template)
@@ -193,6 +194,12 @@ def _plain(part: Any, x: Array) -> Any:
     if part is True or part is False:
         return module_of(x).asarray(part)
     return part
+
+
+def _without_mask(part: Any) -> tuple[Any, ...]:
+    """A mask as the indices where it is true; one that is not there yet refuses, and says where."""
+    is_mask = hasattr(part, "dtype") and part.dtype.kind == "b" and (part.ndim > 0 or not is_mutable(part))
+    return tuple(part.nonzero()) if is_mask else (part,)
 
 
 def take_slice(x: Array, axis: int, start: int, stop: int) -> Array:

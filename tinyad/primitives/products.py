@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Array, module_of
-from ..kinds import Function, multilinear
+from ..kinds import Function, behind_the_examples, multilinear
 from ..tensor import unwrap
 from .indexing import getitem
 from .reductions import sum
@@ -158,7 +158,14 @@ def _einsum_missing(i: int, node: Any) -> int:
     return (len(node.shape) - len(output)) - (len(node.parents[i].shape) - len(inputs[i]))
 
 
-_einsum: Function = multilinear("einsum", _einsum_forward, _einsum_transpose, missing=_einsum_missing)
+def _einsum_batch(
+    operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], *, subscripts: tuple[str, ...]
+) -> Array:
+    in_front = [rank - len(letters) for rank, letters in zip(ranks, subscripts, strict=False)]
+    return _einsum(*behind_the_examples(operands, in_front, mapped), subscripts=subscripts)
+
+
+_einsum: Function = multilinear("einsum", _einsum_forward, _einsum_transpose, missing=_einsum_missing, batch=_einsum_batch)
 
 
 def einsum(subscripts: str, *operands: Array) -> Array:

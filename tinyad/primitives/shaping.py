@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, module_of
-from ..kinds import Function, linear
-from ..tensor import Tensor, unwrap
+from ..kinds import Function, linear, nondifferentiable
 
 __all__ = [
     "astype",
@@ -238,6 +237,9 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
 # ---- dtype
 
 _astype: Function = linear("astype", lambda xp, x, dtype: x.astype(dtype), lambda g, like, dtype: _astype(g, dtype=like.dtype))
+_as_integers = nondifferentiable(
+    "as_integers", lambda xp, x, dtype: x.astype(dtype), doc="`astype` to a dtype without derivative."
+)
 
 
 def astype(x: Array, dtype: Any) -> Array:
@@ -245,5 +247,4 @@ def astype(x: Array, dtype: Any) -> Array:
     target = np.dtype(dtype)
     if target.kind in "fc":
         return _astype(_array(x), dtype=target)
-    values = _array(unwrap(x)).astype(target)
-    return Tensor(values) if isinstance(x, Tensor) else values
+    return _as_integers(_array(x), dtype=target)
