@@ -12,16 +12,17 @@ from typing import Any
 
 from . import tree
 from .backend import module_of
-from .batch import batch, over_examples, repeated
+from .batch import batch, over_examples, repeated, vmap
 from .contexts import recording
 from .forward import forward
 from .kinds import Deferred, Primitive
+from .primitives.joining import stack
 from .primitives.reductions import sum
 from .program import Program
 from .reverse import reverse
 from .tape import Node, record, variable
 from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, constant, example_of, lifted_into, youngest
+from .trace import Trace, Traced, TracingError, constant, example_of, innermost, lifted_into
 
 __all__ = ["Call", "KeptCall", "call", "checkpoint", "custom_jvp", "custom_vjp", "on_tape", "stop_gradient"]
 
@@ -61,6 +62,26 @@ class Call(Primitive):
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         return self.push(tangents, saved)
+
+    def vjps(self, rule: Function, g: Sequence[Any], node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Any:
+        """The cotangents of the inputs for many cotangents of the outputs, along a leading axis."""
+        return _for_each(lambda given: rule(given, node, saved, parents), g, saved)
+
+    def jvps(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
+        """The tangents of the outputs for many tangents of the inputs, along a leading axis."""
+        return _for_each(lambda given: self.push(given, saved), tangents, saved)
+
+
+def _for_each(rule: Function, many: Sequence[Any], saved: Sequence[Any]) -> Any:
+    """A rule for each of many cotangents or tangents at once; one after the other if it needs their values, or is recorded."""
+    if not any(isinstance(x, Tensor) for x in (*many, *saved)):
+        try:
+            return vmap(rule)(list(many))
+        except TracingError:
+            pass
+    count = next(len(x) for x in many if x is not None)
+    rows = [rule([None if x is None else x[i] for x in many]) for i in range(count)]
+    return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
 
 
 class _Pick(Primitive):
@@ -163,8 +184,9 @@ class KeptCall:
 
 def _trace_of(inputs: Sequence[Any]) -> Trace | None:
     """The trace in which a call on these inputs is one operation; ``None`` if there is none."""
-    traced = [array for array in map(unwrap, inputs) if type(array) is Traced]
-    return current if traced and (current := youngest(traced)).differentiable else None
+    current = innermost()  # not that of the inputs: the function may close over younger ones
+    traced = any(type(unwrap(x)) is Traced for x in inputs)
+    return current if traced and current is not None and current.differentiable else None
 
 
 def _placeholders(current: Trace | None, inputs: Sequence[Any]) -> list[Any]:

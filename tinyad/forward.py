@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from .primitives.joining import stack
 from .primitives.reductions import broadcast_to
 from .primitives.shaping import astype
 from .reverse import collect
@@ -63,7 +62,7 @@ def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> A
     primitive, saved = node.primitive, lifted(node) if recorded else node.saved
     assert primitive is not None
     if lead and not primitive.maps_leading_axes:
-        return _one_by_one(primitive.jvp, tangents, node, saved)
+        return primitive.jvps(tangents, node, saved)
     out = primitive.jvp(tangents, node, saved)
     if out is None or node.shape is None:
         return out
@@ -72,10 +71,3 @@ def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> A
         missing = len(full) - out.ndim
         out = broadcast_to(out.reshape(out.shape[:lead] + (1,) * missing + out.shape[lead:]) if missing else out, full)
     return out if out.dtype == node.dtype else astype(out, node.dtype)
-
-
-def _one_by_one(rule: Any, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> list[Any]:
-    """The tangents of a node with several outputs, for a rule that takes one direction at a time."""
-    count = next(len(t) for t in tangents if t is not None)
-    rows = [rule([None if t is None else t[i] for t in tangents], node, saved) for i in range(count)]
-    return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]

@@ -73,7 +73,8 @@ class Primitive:
         forward: the array module's name for it, or a function of the module, the operands and the parameters.
         kernels: the function to run, by array type.
         apply: the function users call, on Tensors, arrays and numbers.
-        maps_leading_axes: whether its rules take cotangents and tangents with extra leading axes.
+        maps_leading_axes: whether its rules take cotangents and tangents with extra leading axes; if not, it has ``vjps`` and
+            ``jvps``, which do.
         allocates: whether what its vjp returns is a new array or the cotangent itself, never one that somebody else may hold.
         branches: whether it gives cotangents of exactly zero to what it did not choose, so that the walk must guard them.
     """
@@ -82,6 +83,8 @@ class Primitive:
     allocates = True
     branches = False
     apply: Function
+    vjps: Function
+    jvps: Function
 
     def __init__(self, name: str, forward: Forward) -> None:
         self.name = name

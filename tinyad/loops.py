@@ -49,8 +49,9 @@ def scan(
 
     Args:
         step: a function of the carry and one ``x``; it returns the next carry, of the same structure, shapes and dtypes, and ``y``.
-            It is traced once, so it must not branch on values. It may use Tensors it does not get as arguments.
-        carry: a tree of arrays, before the first step.
+            It is traced, so it must not branch on values, and what it draws from a random generator is drawn once for all steps:
+            draw beforehand, into ``xs``. It may use Tensors it does not get as arguments.
+        carry: a tree of arrays, before the first step. A Python number takes the dtype that the step makes of it.
         xs: a tree of arrays with one row a step; ``None`` for none, then ``step`` gets ``None`` and ``length`` is needed.
         length: the number of steps.
         checkpoint: how a gradient remembers the steps: ``False`` keeps what each step needs; a number ``k`` keeps one carry

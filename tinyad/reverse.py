@@ -20,7 +20,6 @@ import numpy as np
 from .backend import Array, module_of
 from .contexts import seeks_anomalies
 from .kinds import Deferred
-from .primitives.joining import stack
 from .primitives.reductions import unbroadcast
 from .primitives.shaping import astype
 from .tape import Node, Variable, lifted
@@ -127,20 +126,12 @@ def _contributions(g: Any, node: Node, recorded: bool, lead: int, wanted: set[No
     contributions: Sequence[Any]
     rule = primitive.guarded_vjp if guarded else primitive.vjp
     if lead and not primitive.maps_leading_axes:
-        contributions = _one_by_one(rule, g, node, saved, parents)
+        contributions = primitive.vjps(rule, g, node, saved, parents)
     else:
         contributions = rule(g, node, saved, parents)
     if seeks_anomalies():
         _check_finite(g, node, contributions)
     return [None if parent is None else c for parent, c in zip(parents, contributions, strict=True)]
-
-
-def _one_by_one(rule: Any, g: Any, node: Node, saved: Any, parents: Sequence[Node | None]) -> list[Any]:
-    """Contributions from a rule that takes one cotangent at a time."""
-    count = next(len(part) for part in g if part is not None) if type(g) is list else len(g)
-    each = [[None if part is None else part[i] for part in g] if type(g) is list else g[i] for i in range(count)]
-    rows = [rule(row, node, saved, parents) for row in each]
-    return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
 
 
 class _Cotangents(dict[Node, Any]):

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any
 
@@ -31,9 +32,15 @@ from .reverse import reverse
 from .tape import Node, Variable, instead_of_recording
 from .tensor import Tensor, unwrap
 
-__all__ = ["Trace", "Traced", "TracingError", "constant", "example_of", "trace", "youngest"]
+__all__ = ["Trace", "Traced", "TracingError", "constant", "example_of", "innermost", "trace", "youngest"]
 
 _next_level = itertools.count().__next__
+_innermost: ContextVar[Trace | None] = ContextVar("innermost", default=None)
+
+
+def innermost() -> Trace | None:
+    """The trace that was opened last and is still open."""
+    return _innermost.get()
 
 
 class TracingError(TypeError):
@@ -193,6 +200,7 @@ class Trace:
         self._start = Node(None, (), (), {}, np.float64()).id
         self._opened_by = sys._getframe(2).f_code  # past this generator and the `with`
         self._pauses = pauses()
+        token = _innermost.set(self)
         try:  # the examples may be anything, so floating-point errors in them mean nothing
             with np.errstate(all="ignore"), recording_by(lambda *made: self._record(outside, *made)):
                 yield self
@@ -202,6 +210,7 @@ class Trace:
             raise
         finally:
             self.closed = True
+            _innermost.reset(token)
 
     def argument(self, example: Any, name: str = "x") -> Traced:
         """A value of the program that it starts from, like ``example``, an array or a number."""

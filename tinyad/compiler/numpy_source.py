@@ -113,6 +113,7 @@ class _Module:
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
         self.constants: dict[Constant, str] = {}
+        self.arrays: dict[int, str] = {}
         self.memory: list[str] = []
         self.views: list[str] = []
         self.nbytes = 0
@@ -147,9 +148,13 @@ class _Module:
             return "np.random.default_rng()"
         array = np.asarray(c.array)
         text = _expression(array)
-        if text is None:
-            self.given[c.name] = array.copy()  # as it is now, whether large or small
-        return text or f'given["{c.name}"]'
+        if text is not None:
+            return text
+        first = self.arrays.setdefault(id(c.array), c.name)  # each loop has a constant of its own for what is one array
+        if first != c.name:
+            return first
+        self.given[c.name] = array.copy()  # as it is now, whether large or small
+        return f'given["{c.name}"]'
 
     def _add_block(self, block: Block) -> None:
         self.nbytes += block.nbytes

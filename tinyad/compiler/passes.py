@@ -88,11 +88,12 @@ def fold_constants(program: Program) -> Program:
     for instruction in program.instructions:
         inputs = [instead.get(x, x) if isinstance(x, Value) else x for x in instruction.inputs]
         known = instruction.is_pure and all(isinstance(x, Constant) or not isinstance(x, Value) for x in inputs)
-        if known and len(instruction.outputs) == 1:
+        if known:
             arrays = [x.array if isinstance(x, Constant) else x for x in inputs]
             with np.errstate(all="ignore"):
                 result = instruction.operation.apply(*arrays, **instruction.params)
-            instead[instruction.out] = result.item() if instruction.out.weak else Constant(instruction.out.name, result)
+            for out, x in zip(instruction.outputs, result if type(result) is list else [result], strict=True):
+                instead[out] = np.asarray(x).item() if out.weak else Constant(out.name, x)
         else:
             kept.append(instruction)
     return _rewritten(program, kept, instead)
