@@ -92,6 +92,7 @@ def _same_shape(scores: Array, labels: Array, name: str = "scores", other: str =
 
 
 def _check_labels(scores: Array, labels: Array) -> None:
+    labels = unwrap(labels)
     if labels.ndim != 1 or scores.ndim != 2 or labels.shape[0] != scores.shape[0]:
         raise ValueError(
             f"labels: got shape {tuple(labels.shape)} for scores of shape {tuple(scores.shape)}; expected scores (examples, "

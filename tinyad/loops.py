@@ -35,7 +35,7 @@ from .program import Constant, Instruction, Program, Value, evaluate
 from .reverse import reverse
 from .tape import variable
 from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, constant, example_of, lifted_into, youngest
+from .trace import Trace, Traced, example_of, lifted_into, youngest
 
 __all__ = ["Loop", "fori", "scan", "without_unused"]
 
@@ -129,9 +129,7 @@ def _scan(step: Function, carry: Any, xs: Any, length: int, recompute: bool) -> 
 
     def flat(values: list[Any]) -> list[Any]:
         nonlocal y_structure
-        result = step(
-            tree.unflatten(carry_structure, values[: len(start)]), tree.unflatten(xs_structure, values[len(start) :])
-        )
+        result = step(tree.unflatten(carry_structure, values[: len(start)]), tree.unflatten(xs_structure, values[len(start) :]))
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"scan: step returned {type(result).__name__}; expected (carry, y), with y None if there is none")
         following = tree.same_structure("the carry that step returned", carry_structure, result[0], "carry")
@@ -211,8 +209,11 @@ def _check_carry(program: Program, initial: Sequence[Any], carry: Any) -> None:
 
 def _opened(program: Program, constants: Sequence[Constant]) -> Program:
     """The program with constants made inputs, before the others."""
-    inputs = {c: Value("w", c.shape, c.dtype) for c in constants}
-    swap = lambda x: inputs.get(x, x) if isinstance(x, Value) else x
+    inputs: dict[Value, Value] = {c: Value("w", c.shape, np.result_type(example_of(c.array)), c.weak) for c in constants}
+
+    def swap(x: Any) -> Any:
+        return inputs.get(x, x) if isinstance(x, Value) else x
+
     instructions = [
         Instruction(i.operation, tuple([swap(x) for x in i.inputs]), i.params, i.outputs, i.line, i.section)
         for i in program.instructions
@@ -264,7 +265,9 @@ class Loop:
         arrays = [unwrap(x) for x in operands]
         if any(type(x) is Traced for x in arrays):
             current = youngest(arrays)
-            loop = self if current.differentiable or not _keeps_calls(self.body) else replace(self, body=_without_calls(self.body))
+            loop = (
+                self if current.differentiable or not _keeps_calls(self.body) else replace(self, body=_without_calls(self.body))
+            )
             results: list[Any] = current.emit(loop, arrays, {}, self._examples(arrays))
         else:
             results = self._run(arrays)
@@ -371,7 +374,7 @@ class Loop:
         current = Trace("vmap")
         with current.open():
             arguments = [
-                current.argument(np.zeros((size, *v.shape) if m else v.shape, v.dtype), v.name)
+                current.argument(np.zeros((size, *v.shape), v.dtype) if m else _zeros(v), v.name)
                 for v, m in zip(self.body.inputs, flags, strict=True)
             ]
             outputs, led = batch(self.body, arguments, flags)
@@ -572,10 +575,9 @@ def _trimmed(instruction: Instruction, loop: Loop, needed: set[Value]) -> Instru
 def _keeps_calls(program: Program) -> bool:
     """Whether a program has calls with rules of their own, or `stop_gradient`."""
     operations = [instruction.operation for instruction in program.instructions]
-    return any(
-        isinstance(f, KeptCall) or f is constant.primitive or (isinstance(f, Loop) and _keeps_calls(f.body))  # type: ignore[attr-defined]
-        for f in operations
-    )
+    bodies = [f.body for f in operations if isinstance(f, Loop)]
+    kept = any(isinstance(f, KeptCall) or f.name == "stop_gradient" for f in operations)
+    return kept or any(map(_keeps_calls, bodies))
 
 
 def _without_calls(program: Program) -> Program:
@@ -629,8 +631,9 @@ def _is_float(v: Any) -> bool:
 
 
 def _zeros(v: Any) -> Any:
-    """Zeros like a value."""
-    return np.zeros(v.shape, v.dtype)
+    """Zeros like a value; the number for a number."""
+    zeros = np.zeros(v.shape, v.dtype)
+    return zeros.item() if v.weak else zeros
 
 
 def _zeros_like(x: Any) -> Any:

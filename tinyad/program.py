@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from .backend import is_array
 from .kinds import Primitive
 from .tensor import unwrap
 
@@ -75,7 +74,8 @@ class Constant(Value):
 
     def __init__(self, name: str, array: Any) -> None:
         known = unwrap(array)
-        super().__init__(name, getattr(known, "shape", ()), getattr(known, "dtype", None), not is_array(known))
+        dtype = getattr(known, "dtype", None)
+        super().__init__(name, getattr(known, "shape", ()), dtype, weak=dtype is None)
         self.array = array
 
 
@@ -167,6 +167,25 @@ class Program:
                 needed.update(x for x in instruction.values() if x not in known)
                 kept.append(instruction)
         return Program(self.inputs, kept[::-1], self.outputs, self.name)
+
+    def copied(self) -> Program:
+        """The same program with values of its own, which may be named anew."""
+        fresh: dict[Value, Value] = {}
+
+        def copy(x: Any) -> Any:
+            if not isinstance(x, Value):
+                return x
+            if x not in fresh:
+                known = isinstance(x, Constant)
+                fresh[x] = Constant(x.name, x.array) if known else Value(x.name, x.shape, x.dtype, x.weak)  # type: ignore[attr-defined]
+            return fresh[x]
+
+        inputs = [copy(x) for x in self.inputs]
+        instructions = [
+            Instruction(i.operation, tuple(map(copy, i.inputs)), i.params, tuple(map(copy, i.outputs)), i.line, i.section)
+            for i in self.instructions
+        ]
+        return Program(inputs, instructions, [copy(x) for x in self.outputs], self.name)
 
     def renamed(self) -> Program:
         """The same program after giving every value a name of its own, by numbering the names that occur twice."""

@@ -47,6 +47,23 @@ class TracingError(TypeError):
     """A function does something that a program cannot say: it depends on the values, or changes things outside."""
 
 
+def _in_place(sign: str, in_place: Callable[..., Any], operation: Callable[..., Any]) -> Any:
+    """``x += y`` and its like: they change the array that ``x`` is, under all its names, as on an array in memory."""
+
+    def update(x: Traced, y: Any) -> Any:
+        if not isinstance(x.example, np.ndarray) or is_engine(sys._getframe(1).f_code.co_filename):
+            return operation(x, y)  # a number, which never changes; or an array that a walk has made for itself
+        new = operation(x, y)
+        x.trace.check_update(x, new, sign)
+        in_place(np.array(x.example), example_of(y))  # NumPy's own objections, to shapes and dtypes
+        if new.dtype != x.dtype:
+            new = new.astype(x.dtype)
+        x.example, x.value = new.example, new.value
+        return x
+
+    return update
+
+
 class Traced(ArrayInterface):
     """An array of a function that is being traced.
 
@@ -122,40 +139,16 @@ class Traced(ArrayInterface):
             "Keep the shape and choose elementwise, with ad.where(mask, x, 0)",
         )
 
+    __iadd__ = _in_place("+=", operator.iadd, operator.add)
+    __isub__ = _in_place("-=", operator.isub, operator.sub)
+    __imul__ = _in_place("*=", operator.imul, operator.mul)
+    __itruediv__ = _in_place("/=", operator.itruediv, operator.truediv)
+    __ipow__ = _in_place("**=", operator.ipow, operator.pow)
+    __imatmul__ = _in_place("@=", operator.imatmul, operator.matmul)
+
     def copy(self) -> Traced:
         """The same values; what ``+=`` does to one is not seen in the other."""
         return Traced(self.example, self.trace, self.value)
-
-    # ``x += y`` changes the array that ``x`` is, under all its names, as on an array
-
-    def __iadd__(self, other: Any) -> Any:
-        return self._updated("+=", operator.iadd, operator.add, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._updated("-=", operator.isub, operator.sub, other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self._updated("*=", operator.imul, operator.mul, other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self._updated("/=", operator.itruediv, operator.truediv, other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self._updated("**=", operator.ipow, operator.pow, other)
-
-    def __imatmul__(self, other: Any) -> Any:
-        return self._updated("@=", operator.imatmul, operator.matmul, other)
-
-    def _updated(self, sign: str, in_place: Callable[..., Any], operation: Callable[..., Any], other: Any) -> Any:
-        if not isinstance(self.example, np.ndarray) or is_engine(sys._getframe(2).f_code.co_filename):
-            return operation(self, other)  # a number, which never changes; or an array that a walk has made for itself
-        new = operation(self, other)
-        self.trace.check_update(self, new, sign)
-        in_place(np.array(self.example), example_of(other))  # NumPy's own objections, to shapes and dtypes
-        if new.dtype != self.dtype:
-            new = new.astype(self.dtype)
-        self.example, self.value = new.example, new.value
-        return self
 
 
 _OF_ARRAYS = frozenset({"shape", "dtype", "ndim", "size"})

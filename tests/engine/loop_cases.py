@@ -13,6 +13,7 @@ import tinyad as ad
 
 Function = Callable[..., Any]
 
+
 @dataclass
 class Pair:
     """Rows, or a carry, as a dataclass."""
@@ -132,8 +133,9 @@ def several_matrices(w: Any) -> Function:
     return step
 
 
-# A constant row y, the same value twice, parts of an old carry in the new one: what an implementation in place gets wrong.
 def parts_of_old_carries(w: Any) -> Function:
+    """What an update in place gets wrong."""
+
     def step(c: Any, x: Any) -> Any:
         v, s, t = c
         return (v * 2.0 * w + s, v[0] + t, v[1] * x), (v[1], s, 3.0, v)
@@ -208,13 +210,16 @@ CASES: dict[str, Case] = {
     "one row": Case(recurrent, {"W": M, "b": V}, V, ragged(1, 3)),
     "no axes": Case(lambda w: lambda c, x: (c * x + w, c), np.array(0.3), np.array(0.5), N5),
     "one element": Case(lambda w: lambda c, x: (c * x + w, c), ragged(1, 1), ragged(1, 1), N5),
-    "no elements": Case(lambda w: lambda c, x: ((c[0] * w, c[1] + ad.sum(x)), c[0]), 0.5, (np.ones((0, 2)), 1.0), np.ones((3, 0))),
+    "no elements": Case(
+        lambda w: lambda c, x: ((c[0] * w, c[1] + ad.sum(x)), c[0]), 0.5, (np.ones((0, 2)), 1.0), np.ones((3, 0))
+    ),
     "swapped": Case(swapped, V, (V, V[::-1].copy()), ragged(5, 3)),
     "unchanged": Case(lambda w: lambda c, x: ((c[0], c[1] * c[0] + w), c[0]), V, (V, 2.0 * V), ragged(4, 3)),
     "carry is y": Case(lambda w: lambda c, x: ((ad.sin(c) * w, c)[0], c), V, V, ragged(4, 3)),
     "row is y": Case(lambda w: lambda c, x: (c * x * w, x), V, V, ragged(4, 3)),
     "trees": Case(
-        tree_of_trees, [np.array(1.1)], {"h": (V, V + 1.0), "n": Pair(np.array(0.5), V)}, Pair(ragged(4, 3), {"u": ragged(4), "v": N5[:4]})
+        tree_of_trees, [np.array(1.1)], {"h": (V, V + 1.0), "n": Pair(np.array(0.5), V)},
+        Pair(ragged(4, 3), {"u": ragged(4), "v": N5[:4]}),
     ),
     "counting": Case(counting, np.array(0.9), (0, True, 0.5), N5),
     "looking up": Case(looking_up, ragged(5, 2), (0, np.ones(2)), N5),
@@ -235,6 +240,7 @@ CASES: dict[str, Case] = {
     ),
     "solve": Case(lambda w: lambda c, x: (ad.solve(w + ad.outer(c, c), x), ad.norm(c)), 3.0 * np.eye(3) + M, V, ragged(3, 3)),
 }  # fmt: skip
+
 
 def close(ours: Any, expected: Any, rtol: float = 1e-11) -> None:
     found, structure = ad.tree.flatten(ours)
@@ -288,16 +294,27 @@ def directions(floats: Sequence[Any]) -> list[Any]:
 
 # ---- random steps
 
+
+def folded(a: Any, checkpoint: bool = False) -> Any:
+    """A loop in the step, over the rows of one of its arrays."""
+    if not a.ndim:
+        return a
+    last, ys = ad.scan(lambda c, r: (ad.sin(c + ad.sum(r)) * a[0], c * r), a[-1], a, checkpoint=checkpoint)
+    return ys + last
+
+
 UNARY: list[Function] = [
+    folded,
+    lambda a: folded(a, True),
     ad.sin,
     ad.tanh,
     lambda a: -a,
     lambda a: ad.sum(a),
     lambda a: a[..., ::-1] if a.ndim else a * 0.5,
     lambda a: a[0] if a.ndim else ad.stack([a, a, a]),
-    lambda a: a.T,
-    lambda a: ad.reshape(a, a.shape[::-1]).T,
-    lambda a: a[..., 0],
+    lambda a: a.T if a.ndim > 1 else a * 2.0,
+    lambda a: ad.reshape(a, a.shape[::-1]).T if a.ndim > 1 else ad.reshape(a, (1, *a.shape))[0],
+    lambda a: a[..., 0] if a.ndim else a,
     lambda a: ad.max(a) * 0.7,
     lambda a: ad.where(a > 0.6, a, 0.1),
     lambda a: 1.0 / (1.2 + ad.cos(a)),
@@ -321,10 +338,8 @@ def random_step(operations: Sequence[tuple[int, int, int]], following: Sequence[
             pool = [*carry, *x, *w]
             for f, i, j in operations:
                 a, b = pool[i % len(pool)], pool[j % len(pool)]
-                if f < len(UNARY) and a.ndim > 1 and f in (5, 8):
+                if f < len(UNARY):
                     pool.append(UNARY[f](a))
-                elif f < len(UNARY):
-                    pool.append(UNARY[f](a) if a.ndim or f not in (6, 7, 8) else a)
                 elif _broadcasts(a.shape, b.shape):
                     pool.append(BINARY[(f - len(UNARY)) % len(BINARY)](a, b))
             fits = [[y for y in pool if y.shape == c.shape] for c in carry]

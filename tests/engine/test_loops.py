@@ -54,7 +54,9 @@ def test_gradients_of_one_result(name: str) -> None:
     """The others have no cotangent."""
     ours, plain = both(name)
     for k in range(len(plain.results(plain.floats))):
-        one = [ad.vjp(lambda x, flat=flat, k=k: ad.sum(ad.sin(flat.results(x)[k])), flat.floats)[1](1.0) for flat in (ours, plain)]
+        one = [
+            ad.vjp(lambda x, flat=flat, k=k: ad.sum(ad.sin(flat.results(x)[k])), flat.floats)[1](1.0) for flat in (ours, plain)
+        ]
         close(*one)
 
 
@@ -336,7 +338,7 @@ F32 = np.ones(3, np.float32)
         (lambda c, x: (c + 0.5, c), 0.0, F32, "ff"),  # a number all along: what it meets must stay float32
         (lambda c, x: (c + 0.5, c), 0, None, "dd"),
         (lambda c, x: (0.0, c), 1.0, F32, "ff"),
-        (lambda c, x: (c[::-1], c[0] * x), (0.5, 1), F32, "fff"),
+        (lambda c, x: ((c[1], c[0] * x), c[0]), (0.5, 1), F32, "fff"),
         (lambda c, x: ((c[0] + 0.1, c[1] + c[0] * x), c[0]), (0.0, np.float32(0.0)), F32, "fff"),
         (lambda c, x: ((c[0] + c[1], c[1] + x), c[0]), (0.0, 0.0), F32, "fff"),
         (lambda c, x: (ad.logical_not(c), ad.where(c, x, 0.0)), True, F32, "?f"),
@@ -349,8 +351,6 @@ F32 = np.ones(3, np.float32)
 @pytest.mark.parametrize("checkpoint", [False, 2])
 def test_numbers_take_the_dtype_that_the_step_gives_them(step: Any, carry: Any, xs: Any, kinds: str, checkpoint: Any) -> None:
     run = lambda: ad.scan(step, carry, xs, 3, checkpoint)
-    if kinds == "fff" and not isinstance(carry[1], np.float32) and carry[1] == 1:
-        run = lambda: ad.scan(lambda c, x: ((c[1], c[0] * x), c[0]), carry, xs, 3, checkpoint)
     for result in (run(), ad.compile(run)()):
         assert [y.dtype.char.replace("l", "i") for y in ad.tree.leaves(result)] == list(kinds)
 
@@ -397,7 +397,7 @@ def test_results_are_nobody_elses_memory(step: Any, length: int) -> None:
     c, xs = V.copy(), ragged(2, 3)[:length]
     for f in (
         lambda: ad.scan(step, c, xs),
-        lambda: ad.tree.map(lambda y: y.array, ad.scan(step, ad.tensor(c), xs)),
+        lambda: ad.vjp(lambda c: ad.scan(step, c, xs), c)[0],
         lambda: ad.vmap(lambda c: ad.scan(step, c, xs))(c[None]),
     ):
         for y in ad.tree.leaves(f()):
@@ -461,7 +461,9 @@ def test_memory_of_a_gradient() -> None:
     one = steps * c.nbytes / MB  # a stack of carries: 30.5 MB
 
     def f(checkpoint: bool | int) -> Function:
-        return ad.grad(lambda c: ad.sum(ad.scan(lambda c, x: (ad.tanh(c * x), None), c, np.full(steps, 0.9), None, checkpoint)[0]))
+        return ad.grad(
+            lambda c: ad.sum(ad.scan(lambda c, x: (ad.tanh(c * x), None), c, np.full(steps, 0.9), None, checkpoint)[0])
+        )
 
     storing, expected = peak(lambda: f(False)(c))
     assert one <= storing <= 1.1 * one  # tanh keeps its result, the product nothing
@@ -490,7 +492,11 @@ MESSAGES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: ad.scan(lambda c, x: (c, None), 1.0, None, -1), ValueError, "length=-1; expected the number of steps, an int"),
     (lambda: ad.scan(lambda c, x: (c, None), 1.0, None, 3.0), ValueError, "length=3.0; expected the number of steps, an int"),
-    (lambda: ad.scan(lambda c, x: (c, None), 1.0, 3.0), ValueError, "xs is 3.0, a number; expected an array with one row a step"),
+    (
+        lambda: ad.scan(lambda c, x: (c, None), 1.0, 3.0),
+        ValueError,
+        "xs is 3.0, a number; expected an array with one row a step",
+    ),
     (lambda: ad.scan(lambda c, x: (c, None), 1.0, [1.0, 2.0]), ValueError, "xs[0] is 1.0, a number"),
     (lambda: ad.scan(lambda c, x: (c, None), 1.0, {"a": np.array(2.0)}), ValueError, "xs['a'] is array(2.), a number"),
     (lambda: ad.scan(lambda c, x: (c, None), 1.0, V, checkpoint=-2), ValueError, "checkpoint=-2; expected True, or how many"),
@@ -512,7 +518,11 @@ MESSAGES: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "step turns carry[1] from float32 of shape (3,) into float64 of shape (3,); a carry keeps both.",
     ),
-    (lambda: ad.scan(lambda c, x: (c / 2, None), np.array(2), V), ValueError, "step turns carry from int64 of shape () into float64"),
+    (
+        lambda: ad.scan(lambda c, x: (c / 2, None), np.array(2), V),
+        ValueError,
+        "step turns carry from int64 of shape () into float64",
+    ),
     (lambda: ad.fori(2.0, lambda i, c: c, 1.0), TypeError, "fori: n=2.0; expected the number of steps, an int"),
     (lambda: ad.compile(lambda n: ad.fori(n, lambda i, c: c, 1.0))(3), ad.TracingError, "lengths must be known"),
     (lambda: ad.compile(lambda n: ad.scan(lambda c, x: (c, x), 1.0, None, n))(3), ad.TracingError, "lengths must be known"),
@@ -538,7 +548,9 @@ def test_a_step_that_branches_is_refused_with_its_line() -> None:
         ad.compile(lambda c: ad.scan(step, c, V)[0]),
         lambda c: ad.vmap(lambda c: ad.scan(step, c, V)[0])(c * V),
     ):
-        with pytest.raises(ad.TracingError, match=r"(?s)scan: a traced value was used as a condition.*test_loops.py.*if x > 0.5:"):
+        with pytest.raises(
+            ad.TracingError, match=r"(?s)scan: a traced value was used as a condition.*test_loops.py.*if x > 0.5:"
+        ):
             f(1.0)
     with pytest.raises(ad.TracingError, match=r"(?s)a Python float.*float\(c\).*ad.sqrt"):
         ad.fori(3, lambda i, c: c * float(c), V[0])

@@ -367,7 +367,9 @@ CLOSURES: dict[str, Family] = {
         XS
     ),
     "cotangents that vary meet others": lambda m, w: m(
-        lambda x: ad.grad(lambda y: ad.sum(y * x * w) + ad.sum(y * 2.0) + ad.sum(y * x) + ad.sum(y[[0, 0]]) + ad.sum(y * 3.0))(W)
+        lambda x: ad.grad(lambda y: ad.sum(y * x * w) + ad.sum(y * 2.0) + ad.sum(y * x) + ad.sum(y[[0, 0]]) + ad.sum(y * 3.0))(
+            W
+        )
     )(XS),
     "an index adds to what varies": lambda m, w: m(lambda x: w * ad.grad(lambda y: ad.sum(y[[0, 0]]) + ad.sum(y * x))(W))(XS),
     "only a part is differentiated": lambda m, w: m(lambda x: ad.stop_gradient(x * w) * w)(XS),
@@ -703,6 +705,22 @@ def test_a_checkpoint_may_close_over_anything() -> None:
     for derive in (lambda f: ad.grad(lambda w: ad.sum(f(w) ** 2))(W), lambda f: ad.hessian(lambda w: ad.sum(f(w) ** 2))(W)):
         found = derive(lambda w: ad.vmap(inner(ad.checkpoint, w))(XS))
         close(found, derive(lambda w: one_by_one(inner(lambda f: f, w))(XS)))
+
+
+@ruled
+@pytest.mark.parametrize("surrounding", SURROUNDINGS)
+def test_a_call_on_values_of_an_outer_map(name: str, surrounding: str) -> None:
+    """The call stands in the inner function, and a checkpoint may close over that one's values."""
+
+    def inner(m: Function, x: Any, w: Any) -> Function:
+        if name != "checkpoint":
+            return lambda y: RULED[name](x, w) * ad.sum(y)
+        way = ad.checkpoint if m is ad.vmap else lambda f: f
+        return lambda y: way(lambda z: ad.sum(ad.sin(z) * y * w))(x)
+
+    family = lambda m, w: m(lambda x: m(inner(m, x, w))(WS))(XS)
+    derive = SURROUNDINGS[surrounding]
+    close(derive(lambda w: family(ad.vmap, w)), derive(lambda w: family(one_by_one, w)))
 
 
 def test_a_rule_cannot_speak_of_what_it_does_not_get() -> None:

@@ -17,7 +17,7 @@ import tinyad as ad
 from tests.primitives.table import SEEDS, TABLE, Array, Draw, Row, anywhere, axes_of, elementwise, values
 from tinyad import kinds, reverse
 from tinyad.kinds import NONDIFFERENTIABLE, PRIMITIVES
-from tinyad.primitives import indexing
+from tinyad.primitives import indexing, products
 from tinyad.tensor import unwrap
 
 EXAMPLES = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
@@ -444,7 +444,7 @@ INDEX_ROW = Row(
 ROWS = {row.name: row for row in [*TABLE, INDEX_ROW]}
 MUTANTS = [
     Mutant("no alignment", "multiply", wrong(kinds, "behind_the_examples", unaligned)),
-    Mutant("no alignment of matrices", "matmul", wrong(kinds, "behind_the_examples", unaligned)),
+    Mutant("no alignment of matrices", "matmul", wrong(products, "behind_the_examples", unaligned)),
     Mutant("the first for all", "exp", wrong(PRIMITIVES["exp"], "batch", for_the_first)),
     Mutant("the first for all", "solve", wrong(PRIMITIVES["solve"], "batch", for_the_first)),
     Mutant("letters are axes", "einsum", wrong(PRIMITIVES["einsum"], "batch_rule", by_rank)),

@@ -21,8 +21,8 @@ from .. import tree
 from ..backend import asnumpy, is_array, module_of_type
 from ..program import Constant, Program
 from ..tensor import Tensor, unwrap
-from ..trace import Trace, Traced, TracingError, example_of
-from .draws import refuse_other_draws, with_traced_generators, without_traced_generators
+from ..trace import Trace, Traced, example_of
+from .draws import refuse_other_draws, undrawn, with_traced_generators, without_traced_generators
 from .numpy_source import LOADING, Source, write
 from .passes import optimise
 from .trees import giver, refuse_what_is_no_tree, snapshot, taker
@@ -109,7 +109,9 @@ class Compiled:
         inputs = [leaves[k] for k in entry.dynamic]
         if self._donate:
             _check_distinct(inputs)
-        expected = self.f(*args, **kwargs) if self.verify else None  # before donated arrays are overwritten
+        if self.verify:
+            with undrawn((args, kwargs)):
+                expected = self.f(*args, **kwargs)  # before donated arrays are overwritten
         with entry.lock:
             result = entry.give(entry.run(*inputs))
         if self.verify:
@@ -188,7 +190,7 @@ class Compiled:
         refuse_what_is_no_tree(out_structure, structure)
         traced = current.program(result).pruned()
         traced.name = _identifier(getattr(self.f, "__name__", "program"))
-        program = optimise(traced)
+        program = optimise(traced.copied())
         donated = [v for k, v in zip(dynamic, program.inputs, strict=True) if owners[k] in self._donate]
         source = write(program, donated)
         return _Entry(
@@ -237,9 +239,10 @@ def _compare(result: Any, expected: Any) -> None:
         scale = np.abs(b[np.isfinite(b)]).max(initial=0.0) if b.dtype.kind in "fciu" else 0.0
         fits = a.shape == b.shape and a.dtype == b.dtype
         if not fits or not np.allclose(a, b, rtol=1e4 * eps, atol=1e3 * eps * scale, equal_nan=True):
+            gap = f", by {np.abs(a - b).max():.1e}" if fits and a.dtype.kind in "fc" else ""
             raise VerificationError(
                 f"compile: the replay's result{tree.paths(result)[k]} differs from that of the function itself: {a.dtype} of "
-                f"shape {a.shape} against {b.dtype} of shape {b.shape}{f', by {np.abs(a - b).max():.1e}' if fits else ''}. "
+                f"shape {a.shape} against {b.dtype} of shape {b.shape}{gap}. "
                 f"Perhaps the function uses something that has changed since it was traced, or draws random numbers; pass that "
                 f"as an argument"
             )
@@ -255,9 +258,9 @@ class _Tracing(Trace):
     freezes = True
 
     def captured(self, tensor: Tensor) -> Constant:
-        raise TracingError(
-            "compile: the function uses a recorded Tensor that it does not get as an argument, so its derivative would be lost. "
-            "Pass it as an argument"
+        raise self.forbidden(
+            "the function uses a recorded Tensor that it does not get as an argument, so its derivative would be lost",
+            "Pass it as an argument",
         )
 
 
@@ -270,11 +273,14 @@ def _kind(x: Any) -> Any:
 
 
 def _signature(f: Function) -> list[inspect.Parameter]:
-    """The parameters, as far as they can be known."""
+    """The parameters; any, where they cannot be known."""
     try:
         return list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
-        return []
+        return [
+            inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+            inspect.Parameter("kw", inspect.Parameter.VAR_KEYWORD),
+        ]
 
 
 def _parameters(f: Function) -> list[str]:
@@ -286,8 +292,8 @@ def _chosen(what: str, given: Any, f: Function, positional: list[str]) -> frozen
     """The arguments named by the user, by name where they have one."""
     parameters = _signature(f)
     names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    any_name = not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters)
-    any_place = not parameters or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    any_place = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     found = []
     for entry in (given,) if isinstance(given, (int, str)) else tuple(given):
         known = any_name or entry in names if isinstance(entry, str) else any_place or entry in range(len(positional))

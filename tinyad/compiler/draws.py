@@ -10,7 +10,8 @@ import copy
 import functools
 import random
 from collections.abc import Callable, Iterator
-from types import FunctionType
+from contextlib import contextmanager
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..program import Constant
 from ..tensor import unwrap
 from ..trace import Trace, Traced, TracingError
 
-__all__ = ["refuse_other_draws", "with_traced_generators", "without_traced_generators"]
+__all__ = ["refuse_other_draws", "undrawn", "with_traced_generators", "without_traced_generators"]
 
 Generator = np.random.Generator
 
@@ -85,7 +86,7 @@ class _TracedGenerator(Generator):
     """A generator that writes down what is drawn from it."""
 
     trace: Trace
-    given: Generator
+    constant: Constant
     plain: Generator  # what examples are drawn from: methods of NumPy call one another
 
     def __reduce__(self) -> Any:
@@ -105,11 +106,14 @@ def _writing(method: str) -> Callable[..., Any]:
             )
         slots = [_ARRAY if isinstance(x, np.ndarray) else x for x in values]
         count = len(arguments)
-        params = {"arguments": tuple(slots[:count]), "keywords": dict(zip(keywords, slots[count:], strict=True))}
+        params: dict[str, Any] = {
+            "arguments": tuple(slots[:count]),
+            "keywords": dict(zip(keywords, slots[count:], strict=True)),
+        }
         arrays = [x for x in values if isinstance(x, np.ndarray)]
         operation = Draw(method)
         example = operation.apply(self.plain, *arrays, **params)
-        return self.trace.emit(operation, [Constant("rng", self.given), *arrays], params, [example])[0]
+        return self.trace.emit(operation, [self.constant, *arrays], params, [example])[0]
 
     return draw
 
@@ -123,7 +127,7 @@ def _refused(method: str) -> Callable[..., Any]:
 
 for _method in [name for name in dir(Generator) if not name.startswith("_")]:
     if _method == "bit_generator":
-        _TracedGenerator.bit_generator = property(_refused(_method))  # type: ignore[assignment, misc]
+        _TracedGenerator.bit_generator = property(_refused(_method))  # type: ignore[assignment]
     else:
         setattr(_TracedGenerator, _method, (_refused if _method in ("shuffle", "bytes", "spawn") else _writing)(_method))
 
@@ -142,7 +146,7 @@ def with_traced_generators(structure: tree.Structure, trace: Trace) -> tree.Stru
             return value
         if id(value) not in traced:
             made = _TracedGenerator(np.random.PCG64(0))
-            made.trace, made.given = trace, value
+            made.trace, made.constant = trace, Constant("rng", value)
             made.plain = Generator(copy.deepcopy(value.bit_generator))  # a copy: the caller's stays as it is
             traced[id(value)] = made
         return traced[id(value)]
@@ -152,7 +156,26 @@ def with_traced_generators(structure: tree.Structure, trace: Trace) -> tree.Stru
 
 def without_traced_generators(structure: tree.Structure) -> tree.Structure:
     """The structure of the results with the generators that were given."""
-    return tree.map_static(lambda value: value.given if isinstance(value, _TracedGenerator) else value, structure)
+    return tree.map_static(lambda value: value.constant.array if isinstance(value, _TracedGenerator) else value, structure)
+
+
+@contextmanager
+def undrawn(arguments: Any) -> Iterator[None]:
+    """A context after which the generators among the arguments are as if nobody had drawn from them."""
+    found: dict[int, Generator] = {}
+
+    def noted(value: Any) -> Any:
+        if isinstance(value, Generator):
+            found[id(value)] = value
+        return value
+
+    tree.map_static(noted, tree.flatten(arguments)[1])
+    states = [g.bit_generator.state for g in found.values()]
+    try:
+        yield
+    finally:
+        for g, state in zip(found.values(), states, strict=True):
+            g.bit_generator.state = state
 
 
 # ---- other generators
@@ -201,6 +224,8 @@ def _generators(value: Any, seen: set[int], depth: int = 0) -> Iterator[Any]:
         inside = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
         inside += [value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__]
         inside += [*(value.__defaults__ or ()), getattr(value, "__wrapped__", None)]
+    elif isinstance(value, MethodType):
+        inside = [value.__self__, value.__func__]
     elif isinstance(value, functools.partial):
         inside = [value.func, *value.args, *value.keywords.values()]
     elif isinstance(value, (list, tuple)):
@@ -208,7 +233,7 @@ def _generators(value: Any, seen: set[int], depth: int = 0) -> Iterator[Any]:
     elif isinstance(value, dict):
         inside = list(value.values())[:100]
     elif not isinstance(value, (type, np.ndarray, str, int, float)) and type(value).__module__ not in ("builtins", "types"):
-        inside = [getattr(value, "__self__", None), getattr(value, "__func__", None), *getattr(value, "__dict__", {}).values()]
+        inside = [*getattr(value, "__dict__", {}).values()]
     for x in inside:
         if type(x).__name__ != "module":
             yield from _generators(x, seen, depth + 1)

@@ -57,12 +57,11 @@ def sums_as_products(program: Program) -> Program:
     kept: list[Instruction] = []
     ones: dict[Any, Constant] = {}
     for i in program.instructions:
-        x = i.inputs[0] if i.name == "sum" else None
         axis = i.params.get("axis")
-        fits = isinstance(x, Value) and x.ndim == 2 and x.dtype.char in "fd" and x.size > 0 and i.out.dtype == x.dtype
-        if not fits or axis not in ((-2,), (-1,)) or (axis == (-1,) and x.shape[1] > _LONGEST):
+        if not _is_short_sum(i):
             kept.append(i)
             continue
+        x = i.inputs[0]
         n, m = x.shape
         shape = (1, n) if axis == (-2,) else (m, 1)
         one = ones.setdefault((shape, x.dtype), Constant("ones", np.ones(shape, x.dtype)))
@@ -73,6 +72,14 @@ def sums_as_products(program: Program) -> Program:
         else:
             kept.append(_made(i, "reshape", (full,), i.out, rank=2, shape=i.out.shape))
     return Program(program.inputs, kept, program.outputs, program.name)
+
+
+def _is_short_sum(i: Instruction) -> bool:
+    x = i.inputs[0] if i.name == "sum" else None
+    if not isinstance(x, Value) or x.ndim != 2 or x.dtype.char not in "fd" or not x.size or i.out.dtype != x.dtype:
+        return False
+    axis = i.params["axis"]
+    return bool(axis == (-2,) or (axis == (-1,) and x.shape[1] <= _LONGEST))
 
 
 # ---- the order of axes
@@ -117,7 +124,8 @@ class _Turned:
 
     def gain(self) -> float:
         """Nanoseconds saved, as far as the shapes tell."""
-        saved, copied = 0.0, set()
+        saved = 0.0
+        copied: set[Value] = set()
         for i in self.program.instructions:
             if i.out in self.chosen and is_elementwise(i):
                 n, m = i.out.shape
@@ -127,7 +135,7 @@ class _Turned:
             elif i.name in ("sum", "max", "min") and i.inputs[0] in self.chosen:
                 saved += _START_OF_REDUCTION * (i.inputs[0].shape[0] - i.inputs[0].shape[1])
         copied.update(x for x in self.program.outputs if isinstance(x, Value) and x in self.chosen)
-        return saved - sum(_COPY * x.size for x in copied if not isinstance(x, Constant))
+        return saved - _COPY * float(sum(x.size for x in copied if not isinstance(x, Constant)))
 
     def program_with_examples_last(self) -> Program:
         """The program; results keep the order that they had."""
@@ -183,8 +191,9 @@ class _Turned:
         return out
 
     def _append(self, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> None:
-        origin = self.kept[-1] if self.kept else self.program.instructions[0]
-        self.kept.append(_made(origin, name, inputs, out, **params))
+        beside = self.kept[-1] if self.kept else self.program.instructions[0]
+        self.kept.append(_made(beside, name, inputs, out, **params))
+        self.kept[-1].line = None  # it is nobody's line, and must not be called by the variable assigned there
 
     def _store(self, i: Instruction, inputs: Sequence[Any], **params: Any) -> None:
         """The instruction on exchanged operands; its result, too, is exchanged if it was chosen."""

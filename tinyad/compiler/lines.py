@@ -37,7 +37,7 @@ def number_text(x: Any) -> str:
     """A Python number as an operand: Python has no names for infinity and NaN, and ``-2.0 ** x`` is ``-(2.0 ** x)``."""
     text = repr(x)
     if isinstance(x, float) and x - x != 0.0:
-        text = f"float({text!r})"
+        text = text.replace("inf", "np.inf").replace("nan", "np.nan")
     elif isinstance(x, complex) and x - x != 0.0:
         text = f"complex({number_text(x.real)}, {number_text(x.imag)})"
     return f"({text})" if text.startswith("-") else text
@@ -64,12 +64,19 @@ def _call(function: str, arguments: Sequence[str], out: str | None) -> str:
 
 # ---- lines by name
 
-OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+OPERATORS = {
+    "add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "power": "{} ** {}",
+    "negative": "-{}", "abs": "abs({})", "equal": "{} == {}", "not_equal": "{} != {}", "less": "{} < {}",
+    "less_equal": "{} <= {}", "greater": "{} > {}", "greater_equal": "{} >= {}", "bitwise_and": "{} & {}",
+    "bitwise_or": "{} | {}", "bitwise_xor": "{} ^ {}", "bitwise_invert": "~{}",
+}  # fmt: skip
+"""What Python computes with numbers; the first five also with NumPy's, ten times faster than a call."""
+_FASTER = frozenset(list(OPERATORS)[:5])
 
 
 def _ufunc(i: Instruction, x: Sequence[str], out: str | None) -> str:
-    if i.out.ndim == 0 and i.name in OPERATORS and out is None:
-        return f"{x[0]} {OPERATORS[i.name]} {x[1]}"  # numbers: ten times faster than a call
+    if i.out.ndim == 0 and out is None and i.name in (OPERATORS if i.out.weak else _FASTER):
+        return OPERATORS[i.name].format(*x)
     return _call(f"np.{i.operation.forward}", x, out)
 
 
@@ -167,6 +174,8 @@ def _broadcast(i: Instruction, x: Sequence[str], out: str | None) -> str:
     shape = i.inputs[0].shape
     if lead and added:
         x = [f"{x[0]}.reshape{shape_text((*shape[:lead], *(1,) * added, *shape[lead:]))}"]
+    if i.out.size == i.inputs[0].size:  # as NumPy's broadcast_to, but it may be written to
+        return VIEWS["reshape"](i, x, out)
     return f"np.broadcast_to({x[0]}, {shape_text(i.out.shape)})"
 
 

@@ -27,6 +27,8 @@ LOADING = """with np.load(__file__.removesuffix(".py") + ".npz") as archive:  # 
     given = dict(archive)"""
 """How a program that runs by itself gets the arrays it was not written with."""
 
+_NEEDED = ("np", "given", "range", "reversed", "float", "complex", "abs")  # names that the text itself uses
+
 _LARGEST_LITERAL = 16  # elements of a constant that is written out
 
 
@@ -71,7 +73,7 @@ def _name_values(program: Program) -> None:
     values = _named_values(program)
     for value in values:
         name = re.sub(r"\W+", "_", value.name).strip("_") or "x"
-        reserved = keyword.iskeyword(name) or name in ("np", "given", program.name) or re.fullmatch(r"k(_\d+)?|\d.*", name)
+        reserved = keyword.iskeyword(name) or name in (*_NEEDED, program.name) or re.fullmatch(r"(k|memory)(_\d+)?|\d.*", name)
         value.name = f"{name}_" if reserved else name
     distinct(values)
 
@@ -163,7 +165,7 @@ class _Module:
             by_shape.setdefault(value.shape, []).append(value.name)
         if len(by_shape) == 1:
             ((shape, names),) = by_shape.items()
-            self.memory.append(f'{" = ".join(names)} = np.empty({shape_text(shape)}, "{block.dtype}")')
+            self._name(names, f'np.empty({shape_text(shape)}, "{block.dtype}")')
             return
         name = f"memory_{self.blocks}"
         self.blocks += 1
@@ -171,7 +173,12 @@ class _Module:
         for shape, names in by_shape.items():
             size = math.prod(shape)
             part = name if size == block.size else f"{name}[:{size}]"
-            self.memory.append(f"{' = '.join(names)} = {part}.reshape{shape_text(shape)}")
+            self._name(names, f"{part}.reshape{shape_text(shape)}")
+
+    def _name(self, names: list[str], text: str) -> None:
+        """Several names for one thing."""
+        for k in range(0, len(names), 6):
+            self.memory.append(f"{' = '.join(names[k : k + 6])} = {text if k == 0 else names[0]}")
 
 
 class _Scope:
@@ -261,10 +268,13 @@ class _Scope:
         results = [self._stack(out, lines) for out in instruction.outputs]
         for value, name, x in zip(carries, results, start, strict=False):
             inner.inline[value] = name
-            lines.append(f"np.copyto({name}, {self.operand(x)})" if value.ndim else f"{name} = {self._number(x)}")
+            if not value.ndim:
+                lines.append(f"{name} = {self._number(x)}")
+            elif name != self.operand(x):
+                lines.append(f"np.copyto({name}, {self.operand(x)})")
         k = f"k_{self.depth}" if self.depth else "k"
         steps = f"range({loop.length})"
-        names = [self._name_before(x, value, lines, f"{value.name}_all") for x, value in zip(stacked, rows, strict=True)]
+        names = [self._name_before(x, value, lines, f"{value.name}_all_") for x, value in zip(stacked, rows, strict=True)]
         body = [f"{value.name} = {name}[{k}]" for value, name in zip(rows, names, strict=True) if inner.uses[value]]
         body += inner.rows_of_stacks(results[loop.carries :], loop, k)
         body += [*inner.statements(), *inner.pushes(results[loop.carries :], loop, k), *inner.updates(results[: loop.carries])]
@@ -312,8 +322,8 @@ class _Scope:
                 continue
             if x.ndim:
                 if text in old or (isinstance(x, Value) and self.plan.owner(x) in self.program.inputs):
-                    lines.append(f"{x.name}_new = {text}.copy()")  # it may be part of a carry that is about to change
-                    text = f"{x.name}_new"
+                    lines.append(f"{x.name}_new_ = {text}.copy()")  # it may be part of a carry that is about to change
+                    text = f"{x.name}_new_"  # no value has a name that ends so
                 values.append(f"np.copyto({name}, {text})")
             else:
                 names.append((name, self._number(x)))

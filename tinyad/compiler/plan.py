@@ -187,6 +187,8 @@ def _write_over(
     """Let a result take the place of a donated input that nobody reads any more, itself excepted."""
     if isinstance(instruction.operation, Blocks):
         return _write_rows_over(instruction, instruction.operation, out, made, open_inputs, last, k)
+    if isinstance(instruction.operation, Loop):
+        return _carry_in_place(instruction, instruction.operation, out, made, open_inputs, last, k)
     for x in open_inputs:
         if x.shape != out.shape or x.dtype != out.dtype or last.get(x, -1) > k or x.size < 2:
             continue
@@ -197,6 +199,21 @@ def _write_over(
         made.over[out] = x
         open_inputs.remove(x)
         return
+
+
+def _carry_in_place(
+    instruction: Instruction, loop: Loop, out: Value, made: Plan, open_inputs: list[Value], last: dict[Value, int], k: int
+) -> None:
+    """The same for a loop: a donated input that is the start of a carry holds that carry to its end."""
+    constants, carry, rows = loop.split(instruction.inputs)
+    place = instruction.outputs.index(out)
+    x = carry[place] if place < loop.carries else None
+    others = [
+        made.owner(y) for n, y in enumerate((*constants, *carry, *rows)) if isinstance(y, Value) and n != len(constants) + place
+    ]
+    if x in open_inputs and last[x] <= k and x not in others:
+        made.over[out] = x
+        open_inputs.remove(x)
 
 
 def _write_rows_over(
