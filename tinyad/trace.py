@@ -167,10 +167,10 @@ class Trace:
         purpose: what for, in messages: "vmap", "scan" or "compile".
         remedy: what messages advise where the purpose has advice of its own.
         differentiable: whether the program will be run on Tensors; if so, calls with rules of their own stay calls.
-        freezes: whether arrays from outside are taken as they are when they are used, because the program lives on.
+        freezes: whether arrays from outside are taken as they are when they are used: a function may fill one while it runs.
     """
 
-    freezes = False
+    freezes = True
 
     def __init__(self, purpose: str, remedy: str = "", differentiable: bool = True) -> None:
         self.purpose, self.remedy, self.differentiable = purpose, remedy, differentiable

@@ -255,8 +255,6 @@ class VerificationError(AssertionError):
 class _Tracing(Trace):
     """The trace of a compiled function: recorded Tensors of a surrounding derivative would be lost in it."""
 
-    freezes = True
-
     def captured(self, tensor: Tensor) -> Constant:
         raise self.forbidden(
             "the function uses a recorded Tensor that it does not get as an argument, so its derivative would be lost",

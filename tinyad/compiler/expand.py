@@ -35,7 +35,7 @@ def _sigmoid(x: Array) -> Array:
 def _absorb(x: Array, y: Array) -> Array:
     product = x * y
     for factor in (x, y):
-        if is_mutable(factor) and module_of(factor).isfinite(factor).all():  # known now, and harmless
+        if is_mutable(factor) and (module_of(factor).isfinite(factor) & (factor != 0)).all():  # known now, and harmless
             return product
     lost = e.logical_and(e.isnan(product), e.logical_or(e.equal(x, 0), e.equal(y, 0)))
     return e.where(lost, 0.0, product)
@@ -80,6 +80,7 @@ def expand(program: Program) -> Program:
 def _written_out(old: Instruction, inputs: tuple[Any, ...], kept: list[Instruction]) -> Any:
     """Append the instructions of an expansion, and give its result."""
     current = Trace("compile", differentiable=False)
+    current.freezes = False  # constants of a program are copies already
     with current.open():
         known = [x.array if isinstance(x, Constant) else x for x in inputs]
         operands = [current.argument(_example(x), x.name) if type(x) is Value else x for x in known]
