@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
+# Where PyTorch comes from: pip's own index, unless another is given. On Linux that is the large build with CUDA.
+TORCH_INDEX ?=
 
 # A stamp is newer than pyproject.toml when the environment holds what pyproject.toml asks for.
 READY := $(VENV)/.ready
@@ -40,10 +42,10 @@ lint: $(LINT_READY) ## check style, formatting and types
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
 
-# Sets what the doctor found, if anything, for all engines alike. Without it: make bench TINYAD_NO_DOCTOR=1
-bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTorch and JAX)
-	eval "$$($(BENCH_VENV)/bin/python -m tinyad doctor --shell --cached)"; \
-	$(BENCH_VENV)/bin/python benchmarks/eager.py
+# Runs the doctor first, if it may, so that there are columns with its setting beside those without. More: benchmarks/README.md
+bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTorch, JAX and others)
+	[ -n "$$TINYAD_NO_DOCTOR" ] || $(BENCH_VENV)/bin/python -m tinyad doctor
+	$(BENCH_VENV)/bin/python benchmarks/run.py
 
 gpu-check: $(READY) ## compare gradients on a GPU with NumPy's (needs CuPy)
 	$(VENV)/bin/python tests/gpu_check.py
@@ -67,6 +69,7 @@ $(LINT_READY): $(READY)
 
 $(BENCH_READY): pyproject.toml | check-python
 	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python $(INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BENCH_VENV)/bin/python $(INSTALL) --editable ".[bench]"
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""What is timed: the functions, their inputs, and an answer that owes nothing to any engine."""
+"""The tables: what is timed, and the sections of the report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,159 +6,137 @@ from typing import Any
 
 import numpy as np
 
-# ------------------------------------------------------------------ functions of arrays with a scalar value
+import problems
+import reference
+from engines import NAMES
 
-BLOCKS = 28
-OPS = 7 * BLOCKS + 1  # primitives in `chain`
-
-
-def chain(xp, x, y):
-    """197 small operations in which nothing grows: |z| <= 1.5 after every block."""
-    z = x
-    for _ in range(BLOCKS):
-        z = xp.sin(z * y)
-        z = xp.exp(z) - x
-        z = xp.tanh(z + y)
-        z = z * 1.5
-    return z.sum()
-
-
-def long_chain(xp, x):
-    """100 elementwise operations, whatever the size of x, and a sum."""
-    for _ in range(25):
-        x = xp.sin(x)
-        x = x * 1.3
-        x = x + 0.2
-        x = xp.tanh(x)
-    return x.sum()
-
-
-def complex_step(f, inputs):
-    """Value and gradient of an elementwise chain, to rounding: f'(x) = Im f(x + ih) / h without subtraction.
-
-    All elements are perturbed at once, so the sum must be undone: f sees arrays whose `sum` does nothing.
-    Source: Squire and Trapp, SIAM Review 40 (1998).
-    """
-
-    class Unsummed(np.ndarray):
-        def sum(self):
-            return self
-
-    gradients = []
-    for k in range(len(inputs)):
-        shifted = [(x + 1e-30j if j == k else x + 0j).view(Unsummed) for j, x in enumerate(inputs)]
-        gradients.append(np.asarray(f(np, *shifted)).imag / 1e-30)
-    return f(np, *inputs), gradients
-
-
-# ------------------------------------------------------------------ a ResNet with softmax cross-entropy
-
-
-def resnet_problem(N, W, D, classes=10):
-    """Weights, inputs (N, W), one-hot classes (N, 10) and integer labels (N,), float32, always the same."""
-    rng = np.random.default_rng(0)
-    normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)
-    params = {
-        "K": [normal(W, W) / np.float32(W**0.5) for _ in range(D)],
-        "b": [normal(W) for _ in range(D)],
-        "A": normal(classes, W) / np.float32(W**0.5),
-        "c": normal(classes),
-    }
-    labels = rng.integers(classes, size=N)
-    return params, normal(N, W), np.eye(classes, dtype=np.float32)[labels], labels
-
-
-def numpy_affine(z, K, b):
-    return z @ K.T + b
-
-
-def scores(params, X, tanh, affine=numpy_affine, scalar=float):
-    """The network as a user writes it: z <- z + h tanh(z K' + b), then a linear classifier."""
-    h = scalar(1 / len(params["K"]))
-    z = X
-    for K, b in zip(params["K"], params["b"], strict=True):
-        z = z + h * tanh(affine(z, K, b))
-    return affine(z, params["A"], params["c"])
-
-
-def resnet_by_hand(params, X, C, labels=None):
-    """Loss and gradient of all weights, the reverse sweep written out in NumPy."""
-    h = 1 / len(params["K"])
-    zs, tanhs = [X], []
-    for K, b in zip(params["K"], params["b"], strict=True):
-        tanhs.append(np.tanh(zs[-1] @ K.T + b))
-        zs.append(zs[-1] + h * tanhs[-1])
-    S = zs[-1] @ params["A"].T + params["c"]
-
-    top = S.max(axis=1, keepdims=True)
-    E = np.exp(S - top)
-    total = E.sum(axis=1, keepdims=True)
-    loss = ((np.log(total) + top).sum() - (S * C).sum()) / len(X)
-
-    g = (E / total - C) / len(X)
-    gradient = {"K": [], "b": [], "A": g.T @ zs[-1], "c": g.sum(axis=0)}
-    g = g @ params["A"]
-    for K, z, a in zip(params["K"][::-1], zs[-2::-1], tanhs[::-1], strict=True):
-        u = h * g * (1 - a * a)
-        gradient["K"].insert(0, u.T @ z)
-        gradient["b"].insert(0, u.sum(axis=0))
-        g = g + u @ K
-    return loss, gradient
-
-
-def resnet_reference(params, X, C, labels):
-    return resnet_by_hand(convert(lambda x: x.astype(float), params), X.astype(float), C.astype(float))
-
-
-def convert(function, params):
-    """The parameters with every array replaced by function(array)."""
-    each = lambda p: [function(x) for x in p] if isinstance(p, list) else function(p)
-    return {name: each(p) for name, p in params.items()}
-
-
-def leaves(tree):
-    """The arrays in nested dicts, lists and tuples, dicts by sorted keys (JAX returns them so)."""
-    if isinstance(tree, dict):
-        tree = [tree[key] for key in sorted(tree)]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for branch in tree for leaf in leaves(branch)]
-    return [tree]
-
-
-# ------------------------------------------------------------------ the table
+SIZES = [(32, 8, 16), (256, 16, 32), (256, 64, 16), (1024, 64, 32), (4096, 128, 8)]  # batch, width, depth
+CALLS = 3  # of a training step, before its result is compared
 
 
 @dataclass(frozen=True)
 class Workload:
     title: str
-    unit: str
-    per_second: float  # seconds of one call times this = the number in the table
     method: str  # the engine's function that takes the inputs and returns what is timed
     inputs: Callable[[], tuple]
-    reference: Callable[..., Any]  # (value, gradients) of the same inputs
-    dtype: str
-    tolerance: float  # on max|difference| / max|reference|, array by array
-    memory: bool = False  # whether the peak of NumPy's allocations is reported too
+    reference: Callable[..., Any]  # the result, from the same inputs
+    dtype: str = "float32"
+    tolerance: float = 2e-5  # on max|difference| / max|reference|, array by array
+    calls: int = 1  # before the result is compared
+    unit: str = "µs"
+    per_second: float = 1e6  # seconds of one call times this = the number in the table
     quick: bool = True  # whether it is part of a quick run
 
 
-def scalar(title, unit, per_second, f, *inputs, memory=False):
+def chain(title, f, *inputs, unit="µs", per_second=1e6):
     given = lambda: (f, [x.copy() for x in inputs])
-    return Workload(title, unit, per_second, "scalar", given, complex_step, "float64", 1e-12, memory)
+    return Workload(title, "scalar", given, reference.scalar, "float64", 1e-12, unit=unit, per_second=per_second)
 
 
-def resnet(N, W, D, quick=True):
-    given = lambda: resnet_problem(N, W, D)
-    title = f"ResNet ({N}, {W}, {D})"
-    return Workload(title, "µs", 1e6, "resnet", given, resnet_reference, "float32", 2e-5, quick=quick)
+def resnet(*size, quick=True):
+    """Value and gradient; the size is (batch, width, depth)."""
+    return Workload(f"ResNet {size}", "gradient", lambda: problems.resnet_problem(*size), reference.gradient, quick=quick)
+
+
+def training(title, problem, *size, quick=True):
+    given = lambda: problem(*size)
+    return Workload(title, "train", given, reference.train(CALLS), calls=CALLS, tolerance=1e-4, quick=quick)
+
+
+def product(name, method, size, quick):
+    given = lambda: problems.direction_problem(*size)
+    return Workload(f"{name} {size}", method, given, getattr(reference, method), tolerance=1e-4, quick=quick)
+
+
+def matrix(name, f, quick=True):
+    given = lambda: problems.of_100(f)
+    return Workload(name.title(), name, given, getattr(reference, name), "float64", 1e-11, quick=quick)
+
+
+def key(size, kind="resnet"):
+    return f"{kind}-{'-'.join(map(str, size))}"
 
 
 WORKLOADS = {
-    "ops": scalar(f"{OPS} primitives, size 1", "µs each", 1e6 / OPS, chain, np.array([0.3]), np.array([0.7])),
-    "resnet-32-8-16": resnet(32, 8, 16),
-    "resnet-256-16-32": resnet(256, 16, 32),
-    "resnet-256-64-16": resnet(256, 64, 16),
-    "resnet-1024-64-32": resnet(1024, 64, 32, quick=False),
-    "resnet-4096-128-8": resnet(4096, 128, 8, quick=False),
-    "memory": scalar("101 primitives, 1 MB", "ms", 1e3, long_chain, np.linspace(-1, 1, 131072), memory=True),
+    "ops": chain(
+        f"{problems.OPS} primitives, size 1",
+        problems.chain,
+        np.array([0.3]),
+        np.array([0.7]),
+        unit="µs each",
+        per_second=1e6 / problems.OPS,
+    ),
+    "chain": chain("101 primitives, 1 MB", problems.long_chain, np.linspace(-1, 1, 131072)),
+    "adam-mlp-64": training("Adam, MLP 784-256-10, batch 64", problems.mlp_problem, 64, 784, 256, 10),
+    "adam-mlp-1024": training("Adam, MLP, batch 1024", problems.mlp_problem, 1024, 784, 256, 10),
+    "jacobian": matrix("jacobian", problems.map_of_100),
+    "hessian": matrix("hessian", problems.function_of_100),
+    "ode": Workload("neural ODE, 100 steps", "ode", problems.ode_problem, reference.ode, tolerance=1e-4),
+}
+for k, size in enumerate(SIZES):
+    few = k < 2
+    WORKLOADS |= {
+        key(size): resnet(*size, quick=few),
+        key(size, "adam"): training(f"Adam, ResNet {size}", problems.resnet_problem, *size, quick=few),
+        key(size, "hvp"): product("HVP", "hvp", size, few),
+        key(size, "gnvp"): product("GNVP", "gnvp", size, few),
+    }
+
+# what changes in the second half of section i, and the sizes: each list crosses (256, 16, 16)
+GROWTH = {
+    "depth": [(256, 16, D) for D in (8, 16, 32, 64)],
+    "width": [(256, W, 16) for W in (8, 16, 64, 128)],
+    "batch": [(N, 16, 16) for N in (64, 256, 1024, 4096)],
+}
+for size in {size for sizes in GROWTH.values() for size in sizes}:
+    WORKLOADS.setdefault(key(size), resnet(*size, quick=size in GROWTH["depth"][:2]))
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    measures: tuple[tuple[str, list[str], list[str]], ...]  # how it is measured (`measures.py`), on what, by which engines
+    text: str = ""
+
+
+def timed(*names, by=NAMES):
+    return ("seconds", list(dict.fromkeys(names)), by)
+
+
+GRADIENTS = [key(size) for size in SIZES]
+FIRST = ["resnet-256-16-8", "resnet-256-16-32", "adam-mlp-64"]
+SECOND_ORDER = ["tinyad", "jax", "torch", "autograd"]
+COMPILERS = ["tinyad", "jax", "torch", "tinygrad"]
+BUT_TINYGRAD = [name for name in NAMES if name != "tinygrad"]  # it takes minutes to compile a chain, however small
+
+SECTIONS = {
+    "a": Section("Value and gradient of a ResNet", (timed(*GRADIENTS),), "Sizes are (batch, width, depth)."),
+    "b": Section(
+        "A training step with Adam",
+        (timed("adam-mlp-64", "adam-mlp-1024", *(key(size, "adam") for size in SIZES)),),
+        "Loss, gradient and update; tinyad compiles them as one function, whose parameters and state are written over.",
+    ),
+    "c": Section("Chains of small operations", (timed("ops", "chain", by=BUT_TINYGRAD),), "Value and gradient."),
+    "d": Section(
+        "Hessian-vector and Gauss-Newton-vector products",
+        (timed(*(key(size, kind) for size in SIZES for kind in ("resnet", "hvp", "gnvp")), by=SECOND_ORDER),),
+        "The gradient is timed beside them, to compare an engine with itself.",
+    ),
+    "e": Section("Jacobian and Hessian, 100 variables", (timed("jacobian", "hessian"),), "In float64."),
+    "f": Section(
+        "A neural ODE",
+        (timed("ode"), ("first", ["ode"], COMPILERS)),
+        "100 steps of Runge and Kutta for a network 2-64-2 and 128 points; value and gradient of a loss on the last state.",
+    ),
+    "h": Section(
+        "Memory",
+        (("peak", [*GRADIENTS, "chain"], NAMES), ("leak", [key(SIZES[0]), key(SIZES[0], "adam")], ["tinyad"])),
+    ),
+    "i": Section(
+        "Time to first result, and growth",
+        (
+            ("first", FIRST, COMPILERS),
+            timed(*(key(size) for sizes in GROWTH.values() for size in sizes), by=["tinyad", "jax", "torch"]),
+        ),
+    ),
 }

@@ -240,7 +240,7 @@ class Trace:
             return x
         given, known = self._constants.get(id(x), (x, None))
         if known is None or (self.freezes and not _is_same(x, known.array)):
-            known = Constant("c", x.copy() if self.freezes and isinstance(x, np.ndarray) and any(x.strides) else x)
+            known = Constant("c", _frozen(x) if self.freezes else x)
             self._constants[id(x)] = (given, known)
         return known
 
@@ -394,6 +394,15 @@ def example_of(x: Any) -> Any:
 
 def _share_memory(x: Any, y: Any) -> bool:
     return isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and np.may_share_memory(x, y)
+
+
+def _frozen(x: Any) -> Any:
+    """An array as it is now: itself, if nobody can write to it."""
+    if not isinstance(x, np.ndarray) or (x.ndim > 0 and not any(x.strides)) or (x.base is None and not x.flags.writeable):
+        return x
+    frozen = x.copy()
+    frozen.setflags(write=False)
+    return frozen
 
 
 def _is_same(x: Any, earlier: Any) -> bool:

@@ -1,14 +1,23 @@
-"""One module an engine. Each has
+"""One module an engine, written as its manual would write it. Each has
 
-    DISTRIBUTION            the name its version is looked up under
-    NUMPY                   whether its arrays are NumPy's, so that tracemalloc sees them
-    scalar(f, inputs)       -> {style: step}, f(xp, *inputs) a scalar, gradient with respect to every input
-    resnet(params, X, C, labels) -> {style: step}, gradient with respect to params
+    PARTS       the distributions that it is made of, the engine itself first: their versions are reported
+    NUMPY       whether its arrays are NumPy's, so that tracemalloc sees them
 
-where `step()` returns (value, gradients), and the style "" is the one the engine's manual would show.
+and those of the following functions that it can do, {style: step} all of them. `step()` returns the result as a tree of arrays;
+nothing is traced or compiled before its first call.
+
+    scalar(f, inputs)                           (value, gradients) of f(xp, *inputs)
+    gradient(network, params, X, C, labels)     (value, gradient by params) of the cross-entropy of network(params, X, tanh)
+    train(network, params, X, C, labels)        (value, new params); each call is the next step of Adam, on the same data
+    hvp(network, params, X, C, labels, v)       the Hessian by params times v
+    gnvp(network, params, X, C, labels, v)      the Gauss-Newton matrix times v
+    jacobian(f, A, B, x), hessian(f, A, B, x)   of f(xp, A, B, x) by x
+    ode(field, params, y, target)               (value, gradient by params) of the mean square of the distance at time 1
+
+A leaf None in a result is not computed; leaves of a tree of parameters may come as a list in the order of `problems.leaves`.
 """
 
-NAMES = ["tinyad", "torch", "autograd", "mygrad", "jax", "numpy"]
+NAMES = ["tinyad", "jax", "torch", "tinygrad", "autograd", "mygrad", "numpy"]
 
 
 def by_backward(run, inputs, clear, plain):
@@ -26,3 +35,14 @@ def by_backward(run, inputs, clear, plain):
 
 def clear(x):
     x.grad = None
+
+
+def training(step, params, state):
+    """Calls of `value, params, state = step(params, state)`, each one where the last one ended."""
+
+    def call():
+        nonlocal params, state
+        value, params, state = step(params, state)
+        return value, params
+
+    return call

@@ -3,9 +3,9 @@ import numpy as np
 from mygrad.nnet.losses import softmax_crossentropy
 
 from engines import by_backward
-from workloads import convert, leaves, scores
+from problems import leaves, tree_map
 
-DISTRIBUTION, NUMPY = "mygrad", True
+PARTS, NUMPY = ["mygrad"], True
 
 
 def styles(run, tensors):
@@ -18,8 +18,8 @@ def scalar(f, inputs):
     return styles(lambda: f(mg, *tensors), tensors)
 
 
-def resnet(params, X, C, labels):
-    params = convert(mg.tensor, params)
+def gradient(network, params, X, C, labels):
+    params = tree_map(mg.tensor, params)
     # a float32 scalar: MyGrad turns a Python number into a float64 array, and all that follows with it
-    loss = lambda: softmax_crossentropy(scores(params, X, mg.tanh, scalar=np.float32), labels)
+    loss = lambda: softmax_crossentropy(network(params, X, mg.tanh, scalar=np.float32), labels)
     return styles(loss, leaves(params))

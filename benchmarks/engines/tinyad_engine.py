@@ -1,25 +1,77 @@
 from operator import attrgetter
 
-import tinyad as ad
-from engines import by_backward, clear
-from workloads import scores
+import numpy as np
 
-DISTRIBUTION, NUMPY = "tinyad", True
+import tinyad as ad
+from engines import by_backward, clear, training
+from problems import ADAM, RATE, STEPS, rk4, tree_map
+from tinyad import optim
+
+PARTS, NUMPY = ["tinyad"], True
+
+
+def both(f, *args):
+    """The function replayed as NumPy, and as it is."""
+    replay = ad.compile(f)
+    return {"compiled": lambda: replay(*args), "eager": lambda: f(*args)}
+
+
+def cross_entropy(S, C):
+    return (ad.logsumexp(S, axis=1) - (S * C).sum(axis=1)).mean()
+
+
+def loss_of(network):
+    return lambda params, X, C: cross_entropy(network(params, X, ad.tanh), C)
 
 
 def scalar(f, inputs):
     step = ad.value_and_grad(lambda *inputs: f(ad, *inputs), argnums=tuple(range(len(inputs))))
     tensors = [ad.tensor(x) for x in inputs]
-    return {
-        "": lambda: step(*inputs),
-        "tape": by_backward(lambda: f(ad, *tensors), tensors, clear, attrgetter("array")),
-    }
+    tape = by_backward(lambda: f(ad, *tensors), tensors, clear, attrgetter("array"))
+    return {**both(step, *inputs), "tape": tape}
 
 
-def resnet(params, X, C, labels):
-    def loss(params, X, C):
-        S = scores(params, X, ad.tanh)
-        return (ad.logsumexp(S, axis=1) - (S * C).sum(axis=1)).mean()
+def gradient(network, params, X, C, labels):
+    return both(ad.value_and_grad(loss_of(network)), params, X, C)
 
-    step = ad.value_and_grad(loss)
-    return {"": lambda: step(params, X, C)}
+
+def train(network, params, X, C, labels):
+    value_and_grad = ad.value_and_grad(loss_of(network))
+    optimizer = optim.adam(RATE, **ADAM)
+
+    def step(params, state, X, C):
+        value, g = value_and_grad(params, X, C)
+        return value, *optimizer.step(params, g, state)
+
+    replay = ad.compile(step, donate=("params", "state"))
+    run = lambda f: training(lambda p, s: f(p, s, X, C), tree_map(np.copy, params), optimizer.init(params))
+    return {"compiled": run(replay), "eager": run(step)}
+
+
+def hvp(network, params, X, C, labels, v):
+    loss = loss_of(network)
+    return both(lambda params, v, X, C: ad.hvp(lambda p: loss(p, X, C), params, v), params, v, X, C)
+
+
+def gnvp(network, params, X, C, labels, v):
+    def product(params, v, X, C):
+        return ad.gnvp(lambda p: network(p, X, ad.tanh), lambda S: cross_entropy(S, C), params, v)
+
+    return both(product, params, v, X, C)
+
+
+def jacobian(f, A, B, x):
+    return both(ad.jacobian(lambda A, B, x: f(ad, A, B, x), argnums=2), A, B, x)
+
+
+def hessian(f, A, B, x):
+    return both(ad.hessian(lambda A, B, x: f(ad, A, B, x), argnums=2), A, B, x)
+
+
+def ode(field, params, y, target):
+    def loss(params, y, target):
+        step = lambda y, _: (rk4(lambda y: field(params, y, ad.tanh), y, 1 / STEPS), None)
+        last, _ = ad.scan(step, y, length=STEPS)
+        return ((last - target) ** 2).mean()
+
+    return both(ad.value_and_grad(loss), params, y, target)

@@ -49,6 +49,16 @@ def unchanged(values: Any, copies: Any, what: str) -> None:
         np.testing.assert_array_equal(x, y, err_msg=f"{what} has changed")
 
 
+def belongs_to_the_caller(result: Any, args: Any, what: str) -> None:
+    """Results may be written to, and neither arguments nor other results change with them."""
+    arrays = [x for x in map(unwrap, tree.leaves(result)) if isinstance(x, np.ndarray)]
+    taken = [x for x in map(unwrap, tree.leaves(args)) if isinstance(x, np.ndarray)]
+    for x in arrays:
+        assert x.flags.writeable, f"{what}: a result is read-only"
+        assert not any(np.may_share_memory(x, y) for y in taken), f"{what}: a result shares memory with something else"
+        taken.append(x)
+
+
 def replays(
     compiled: Callable[..., Any], f: Callable[..., Any], calls: list[tuple[Any, ...]], what: str = "result", scale: float = 1.0
 ) -> None:
@@ -59,6 +69,7 @@ def replays(
         result = compiled(*args)
         unchanged(args, given, f"{what}: an argument")
         same(result, f(*given), what, scale)
+        belongs_to_the_caller(result, args, what)
         for before, then in earlier:
             unchanged(before, then, f"{what}: an earlier result")
         earlier.append((result, copied(result)))

@@ -297,7 +297,8 @@ def _scan(draw: Draw, x: Array) -> Any:
 OF_ARRAYS: list[Function] = [
     *[_reduction(f.__name__, f) for f in (ad.sum, ad.mean, ad.max, ad.min, ad.var, ad.logsumexp)],
     _reduction("norm", lambda x, axis, keepdims: ad.norm(x + 0.01, axis, keepdims)),
-    _index, _index, _advanced, _reshape, _reshape, _permute, _broadcast, _pad, _by_array, _with_matrix, _with_matrix, _over_rows, _scan, _scan,
+    _index, _index, _advanced, _reshape, _reshape, _permute, _broadcast, _pad, _by_array, _with_matrix, _with_matrix, _over_rows,
+    _scan, _scan,
     _along("cumsum", ad.cumsum), _along("flip", ad.flip), _along("roll", lambda x, axis: ad.roll(x, 1, axis)),
 ]  # fmt: skip
 """Makers of functions of one array: from a draw and an example to a name and a function, or ``None`` where it does not fit."""

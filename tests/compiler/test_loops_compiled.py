@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tinyad as ad
 from tests.engine.loop_cases import CASES, N5, WAYS, Case, Flat, V, both, close, directions, looped, ragged, random_cases
 from tinyad.compiler import numpy_source, passes
+from tinyad.loops import Loop
 
 Function = Callable[..., Any]
 
@@ -112,6 +113,25 @@ def test_fori_and_numbers_as_arguments() -> None:
     last, ys = ad.compile(lambda s: ad.scan(lambda c, x: (s, c + s * x), 0.0, V))(0.5)
     assert last == 0.5 and last.dtype == float
     close(ys, np.array([0.0, 0.5, 0.5]) + 0.5 * V)
+
+
+@pytest.mark.parametrize("number", [0.5, 2])
+def test_a_number_that_a_step_uses_makes_no_float64_of_float32(number: Any) -> None:
+    c, xs = V.astype(np.float32), ragged(4, 3).astype(np.float32)
+
+    def f(c: Any, s: Any) -> Any:
+        return ad.sum(ad.scan(lambda c, x: (ad.sin(c * s) + x * (s + 1), c), c, xs, checkpoint=2)[0])
+
+    for way in (
+        f,
+        ad.value_and_grad(f),
+        lambda c, s: ad.jvp(lambda c: f(c, s), (c,), (c,)),
+        lambda c, s: ad.hvp(lambda c: f(c, s), c, c),
+        lambda c, s: ad.vmap(ad.grad(lambda c: f(c, s)))(ad.stack([c, c])),
+    ):
+        found = ad.compile(way)(c, number)
+        assert all(y.dtype == np.float32 for y in ad.tree.leaves(found))
+        close(found, way(c, number), rtol=1e-4)
 
 
 @pytest.mark.parametrize("length", [0, 1])
@@ -264,6 +284,25 @@ def test_a_carry_is_updated_in_its_place() -> None:
     source = ad.compile(lambda c, xs: ad.scan(lambda c, x: (c * x + 1.0, None), c, xs)[0]).source(V, ragged(4, 3))
     (body,) = loops_of(source)
     assert "copyto" not in body and "np.empty" not in body
+
+
+def test_loops_compute_what_is_used_and_no_more() -> None:
+    """With checkpoints, what a step keeps for its derivative is computed behind the checkpoint only."""
+
+    def slope(c: Any, xs: Any) -> Any:
+        return ad.grad(lambda c: ad.sum(ad.scan(lambda c, x: (ad.tanh(c * x), c), c, xs, checkpoint=2)[0]))(c)
+
+    first = ad.compile(slope).program(V, ragged(4, 3)).instructions
+    outer, *_ = [i for i in first if isinstance(i.operation, Loop)]
+    (inner,) = [i for i in outer.operation.body.instructions if isinstance(i.operation, Loop)]
+    assert len(outer.outputs) == 2 and len(inner.outputs) == 1  # the carry and a stack of carries; the carry
+    assert [i.name for i in inner.operation.body.instructions] == ["multiply", "tanh"]
+
+
+def test_a_large_array_that_a_step_uses_is_held_once() -> None:
+    w, xs = ragged(30), ragged(4, 30)
+    source = ad.compile(ad.grad(lambda c: ad.sum(ad.scan(lambda c, x: (c * w * c + x, None), c, xs)[0]))).source(w)
+    assert source.count('given["') == 2
 
 
 def test_loops_of_one_body_do_not_share_names() -> None:

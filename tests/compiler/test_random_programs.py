@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import tinyad as ad
@@ -67,6 +67,10 @@ def test_float32(recipe: Recipe) -> None:
     narrow = [
         tuple(x.astype(np.float32) if isinstance(x, np.ndarray) else x for x in xs) for xs in (recipe.inputs, recipe.others(1))
     ]
+    try:
+        recipe(*narrow[0])
+    except ValueError:  # a loop whose carry starts in float64
+        assume(False)
     for f in (recipe, ad.grad(recipe.scalar, argnums=recipe.argnums)):
         replays(ad.compile(f), f, narrow, "in float32", scale=10.0)
 
@@ -189,7 +193,20 @@ def test_the_generator_reaches_what_it_is_for() -> None:
             seen.add("a step again")
 
     run()
-    expected = {"getitem", "reshape", "matmul", "scan", "vmap", "einsum", "loop", "broadcast_to", "where", "()", "(0,)", "number"}
+    expected = {
+        "getitem",
+        "reshape",
+        "matmul",
+        "scan",
+        "vmap",
+        "einsum",
+        "loop",
+        "broadcast_to",
+        "where",
+        "()",
+        "(0,)",
+        "number",
+    }
     expected |= {"the same value twice", "an input as it is", "a step again"}
     assert expected <= seen, expected - seen
     assert np.mean(sizes) > 3
