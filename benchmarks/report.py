@@ -81,13 +81,19 @@ def spread(numbers):
 def section(letter, results):
     """Everything measured for a section, as Markdown."""
     about = SECTIONS[letter]
-    parts = [f"## ({letter}) {about.title}", about.text]
+    parts = [f"## ({letter}) {about.title}", about.text, crowd(*results.get("others", [0.0]))]
     for kind, names, _ in about.measures:
         found = {name: results[kind][name] for name in names if results.get(kind, {}).get(name)}
         if found:
             parts += REPORTS.get((letter, kind), REPORTS.get(kind))(found)
     parts += [f"- left out: {what}: {why}" for what, why in results.get("left_out", {}).items()]
     return "\n\n".join(part for part in parts if part)
+
+
+def crowd(others):
+    """What other programs took of the machine; more than a little, and products with two threads wait for the second."""
+    told = f"Other programs took {max(others, 0.0):.2f} processors meanwhile"
+    return f"**{told}: do not trust the figures.**" if others > 0.1 else f"{told}."
 
 
 def times(found):
@@ -196,7 +202,7 @@ REPORTS = {
 
 
 def table(corner, found, cell, title, mean=None):
-    """A row a column of `found` (an engine), a column a workload, and the geometric mean if asked for; aligned for terminals."""
+    """A row for each column measured, a column for each workload, and the geometric mean if asked for."""
     rows = sorted({column for columns in found.values() for column in columns}, key=order)
     grid = [[corner, *map(title, found)]]
     for row in rows:

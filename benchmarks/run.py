@@ -31,13 +31,17 @@ def doctors_setting():
 
 
 def run(letter, options):
-    """{measure: numbers} of a section, and what was left out."""
+    """{measure: numbers} of a section, what was left out, and how many processors other programs took."""
+    from tinyad.doctor.machine import work_of_others
+
     options.left_out = {}
     results = {}
+    begin, work = time.perf_counter(), work_of_others()
     for kind, workloads, engines in SECTIONS[letter].measures:
         names, engines = options.chosen(workloads), [name for name in engines if name in options.installed]
         results[kind] = getattr(measures, kind)(names, engines, options)
-    return results | {"left_out": options.left_out}
+    others = (work_of_others() - work) / (time.perf_counter() - begin)
+    return results | {"left_out": options.left_out, "others": [others]}
 
 
 def rounded(tree):

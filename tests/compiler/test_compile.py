@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random as python_random
 import re
@@ -1050,3 +1051,17 @@ def test_in_place_keeps_the_dtype_and_the_shape() -> None:
             wrong(x3)
         with pytest.raises(error):
             ad.compile(wrong)(x3)
+
+
+def test_a_method_is_compiled_with_its_instance():
+    @dataclasses.dataclass
+    class Line:
+        slope: Any
+        name: str
+
+        @ad.compile
+        def __call__(self, x):
+            return self.slope * x
+
+    np.testing.assert_array_equal(Line(np.array(2.0), "a")(np.arange(3.0)), [0.0, 2.0, 4.0])
+    np.testing.assert_array_equal(Line(np.array(3.0), "a")(np.arange(3.0)), [0.0, 3.0, 6.0])

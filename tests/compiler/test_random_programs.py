@@ -179,7 +179,7 @@ def test_the_generator_reaches_what_it_is_for() -> None:
     seen: set[str] = set()
     sizes: list[int] = []
 
-    @settings(EXAMPLES, max_examples=300, derandomize=True, database=None)
+    @settings(EXAMPLES, max_examples=1000, derandomize=True, database=None)
     @given(recipe=recipes())
     def run(recipe: Recipe) -> None:
         sizes.append(len(recipe.steps))

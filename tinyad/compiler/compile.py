@@ -118,6 +118,10 @@ class Compiled:
             _compare(result, expected)
         return result
 
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a method: called with the instance, a tree like any argument."""
+        return self if instance is None else functools.partial(self, instance)
+
     def source(self, *args: Any, **kwargs: Any) -> str:
         """The NumPy source for arguments like these."""
         return self._entry(*tree.flatten((args, kwargs)), args, kwargs).source.text
