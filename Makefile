@@ -44,7 +44,7 @@ lint: $(LINT_READY) ## check style, formatting and types
 
 # Runs the doctor first, if it may, so that there are columns with its setting beside those without. More: benchmarks/README.md
 bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTorch, JAX and others)
-	[ -n "$$TINYAD_NO_DOCTOR" ] || $(BENCH_VENV)/bin/python -m tinyad doctor
+	-[ -n "$$TINYAD_NO_DOCTOR" ] || $(BENCH_VENV)/bin/python -m tinyad doctor
 	$(BENCH_VENV)/bin/python benchmarks/run.py
 
 gpu-check: $(READY) ## compare gradients on a GPU with NumPy's (needs CuPy)

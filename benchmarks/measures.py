@@ -39,6 +39,7 @@ class Options:
     replays: int
     quick: bool
     left_out: dict[str, str] = field(default_factory=dict)  # column and workload: why
+    others: list[float] = field(default_factory=list)  # processors that other programs took during the rounds
 
     def chosen(self, workloads):
         return [name for name in workloads if WORKLOADS[name].quick or not self.quick]
@@ -116,13 +117,22 @@ def seconds(names, engines, options):
         prepared = {name: prepare(name, workers, options) for name in names}
         alive = {name: [(worker, style) for worker, style in found if worker in workers] for name, found in prepared.items()}
         taken = {name: {worker.column(style): [] for worker, style in alive[name]} for name in names}
+        begin, work = time.perf_counter(), work_of_others(workers)
         for k in range(options.rounds):
             print(f"round {k + 1} of {options.rounds}", file=sys.stderr, flush=True)
             for name in names:
                 for worker, style in random.Random(k).sample(alive[name], len(alive[name])):
                     time.sleep(PAUSE)
                     taken[name][worker.column(style)].append(worker.ask("sample", workload=name, style=style))
+        options.others.append((work_of_others(workers) - work) / (time.perf_counter() - begin))
     return taken
+
+
+def work_of_others(workers):
+    """Seconds that all processors have worked so far, but not for us."""
+    from tinyad.doctor.machine import work_of_others
+
+    return work_of_others() - sum(worker.ask("worked") for worker in workers)
 
 
 def prepare(name, workers, options):

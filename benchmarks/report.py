@@ -81,7 +81,7 @@ def spread(numbers):
 def section(letter, results):
     """Everything measured for a section, as Markdown."""
     about = SECTIONS[letter]
-    parts = [f"## ({letter}) {about.title}", about.text, crowd(*results.get("others", [0.0]))]
+    parts = [f"## ({letter}) {about.title}", about.text, *map(crowd, results.get("others", []))]
     for kind, names, _ in about.measures:
         found = {name: results[kind][name] for name in names if results.get(kind, {}).get(name)}
         if found:
@@ -92,8 +92,8 @@ def section(letter, results):
 
 def crowd(others):
     """What other programs took of the machine; more than a little, and products with two threads wait for the second."""
-    told = f"Other programs took {max(others, 0.0):.2f} processors meanwhile"
-    return f"**{told}: do not trust the figures.**" if others > 0.1 else f"{told}."
+    told = f"Other programs took {max(others, 0.0):.2f} processors during the rounds"
+    return f"**{told}: do not trust the figures.**" if others > 0.2 else f"{told}."
 
 
 def times(found):

@@ -32,16 +32,12 @@ def doctors_setting():
 
 def run(letter, options):
     """{measure: numbers} of a section, what was left out, and how many processors other programs took."""
-    from tinyad.doctor.machine import work_of_others
-
-    options.left_out = {}
+    options.left_out, options.others = {}, []
     results = {}
-    begin, work = time.perf_counter(), work_of_others()
     for kind, workloads, engines in SECTIONS[letter].measures:
         names, engines = options.chosen(workloads), [name for name in engines if name in options.installed]
         results[kind] = getattr(measures, kind)(names, engines, options)
-    others = (work_of_others() - work) / (time.perf_counter() - begin)
-    return results | {"left_out": options.left_out, "others": [others]}
+    return results | {"left_out": options.left_out, "others": options.others}
 
 
 def rounded(tree):

@@ -48,9 +48,9 @@ def product(name, method, size, quick):
     return Workload(f"{name} {size}", method, given, getattr(reference, method), tolerance=1e-4, quick=quick)
 
 
-def matrix(name, f, quick=True):
+def matrix(name, f):
     given = lambda: problems.of_100(f)
-    return Workload(name.title(), name, given, getattr(reference, name), "float64", 1e-11, quick=quick)
+    return Workload(name.title(), name, given, getattr(reference, name), "float64", 1e-11)
 
 
 def key(size, kind="resnet"):
