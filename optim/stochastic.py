@@ -167,9 +167,8 @@ def adam(
         ps, gs, structure = _leaves(params, gradients)
         lr_now, eps_now, kept = numbers
         new, mean, square = [], [], []
-        for p, g, m, s in zip(
-            ps, gs, state.mean, state.square, strict=True
-        ):  # one after the other: their arrays stay in the cache
+        # one parameter after the other, so that its arrays stay in the cache
+        for p, g, m, s in zip(ps, gs, state.mean, state.square, strict=True):
             m = b1 * m + (1 - b1) * g
             s = b2 * s + (1 - b2) * (g * g)
             new.append((kept * p if weight_decay else p) - lr_now * (m / (s**0.5 + eps_now)))
