@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinyad as ad
-from tinyad.compiler import blocks, layout, passes
+from tinyad.compiler import blocks, layout, parts, passes
 
 Array = np.ndarray[Any, Any]
 Draw = Callable[[Any], Any]
@@ -397,6 +397,9 @@ def passes_at_work() -> Iterator[None]:
     """A context in which the passes that leave small arrays alone work on them too."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(passes, "SMALL", 0))
+        stack.enter_context(patch.object(parts, "number_of_threads", lambda: 3))
+        stack.enter_context(patch.object(parts, "LONG", 0.0))
+        stack.enter_context(patch.object(parts, "WORTH", 0.0))
         stack.enter_context(patch.object(blocks, "LARGE", 16))
         stack.enter_context(patch.object(blocks, "BLOCK", 4))
         stack.enter_context(patch.object(layout, "_is_tall", lambda x: x.ndim == 2 and x.size > 1 and x.dtype.kind in "fb"))

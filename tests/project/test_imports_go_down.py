@@ -52,6 +52,8 @@ ROOMS: list[str | list[str]] = [
     "tinyad/compiler/blocks.py",
     "tinyad/compiler/layout.py",
     "tinyad/compiler/expand.py",
+    "tinyad/compiler/threads.py",
+    "tinyad/compiler/parts.py",
     "tinyad/compiler/passes.py",
     "tinyad/compiler/lines.py",
     "tinyad/compiler/plan.py",

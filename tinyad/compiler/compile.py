@@ -139,7 +139,7 @@ class Compiled:
         """
         source = self._entry(*tree.flatten((args, kwargs)), args, kwargs).source
         path = Path(path)
-        path.write_text(source.text, encoding="utf-8")
+        path.write_text(source.alone(), encoding="utf-8")
         if arrays := {name: x for name, x in source.given.items() if is_array(x)}:
             np.savez(path.with_suffix(".npz"), **arrays)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
+import inspect
 import itertools
 import keyword
 import linecache
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +20,9 @@ import numpy as np
 
 from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value, distinct
+from . import threads
 from .lines import OPERATORS, STATEMENTS, is_view, line_of, number_text, shape_text
+from .parts import Parts, products_are_small
 from .passes import is_repeated
 from .plan import Block, Plan, plan, plan_of_body
 
@@ -27,7 +32,13 @@ LOADING = """with np.load(__file__.removesuffix(".py") + ".npz") as archive:  # 
     given = dict(archive)"""
 """How a program that runs by itself gets the arrays it was not written with."""
 
-_NEEDED = ("np", "given", "range", "reversed", "float", "complex", "abs")  # names that the text itself uses
+_THREADS = "from tinyad.compiler.threads import "
+"""Begins a line in whose place programs that run by themselves have that module's text."""
+
+_NEEDED = frozenset(
+    ["np", "given", "range", "reversed", "float", "complex", "abs", "make_part", "part", "parts", *vars(threads)]
+)
+"""Names that the text itself uses."""
 
 _LARGEST_LITERAL = 16  # elements of a constant that is written out
 
@@ -37,7 +48,7 @@ class Source:
     """The source of a program.
 
     Attributes:
-        text: a Python module that defines the function ``name`` and needs NumPy alone.
+        text: a Python module that defines the function ``name``.
         name: of the function. It takes the inputs in order and returns a tuple of the outputs.
         given: arrays that the text does not spell out, by the name under which it expects them in ``given``; and generators,
             for which the text makes new ones.
@@ -49,6 +60,10 @@ class Source:
     given: dict[str, Any]
     nbytes: int
 
+    def alone(self) -> str:
+        """The text as a module that needs NumPy alone."""
+        return re.sub(f"{_THREADS}.*", lambda line: inspect.getsource(threads), self.text)
+
 
 def write(program: Program, donated: Sequence[Value] = ()) -> Source:
     """The source of a program whose ``donated`` inputs may be overwritten."""
@@ -57,11 +72,15 @@ def write(program: Program, donated: Sequence[Value] = ()) -> Source:
     scope = _Scope(program, plan(program, donated), module)
     body = scope.statements()
     results = [scope.result(k, x) for k, x in enumerate(program.outputs)]
-    returned = f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()"
-    signature = f"def {program.name}({', '.join(v.name for v in program.inputs)}):"
-    function = [*_wrapped(signature), *_indented(body), *_wrapped(f"    {returned}")]
+    one_line = f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()"
+    returned = [one_line] if len(one_line) <= 106 else _wrapped("return (", results, ")")
+    signature = _wrapped(f"def {program.name}(", [v.name for v in program.inputs], "):")
+    function = [*signature, *_indented([*body, *returned])]
     if any(i.section != "forward" for i in program.instructions):
         function.insert(0, '@np.errstate(all="ignore")  # derivatives may be infinite on the way')
+    if products_are_small(program):
+        module.helpers.append("one_thread_a_product")
+        function.insert(0, "@one_thread_a_product()  # they are too small for more")
     return Source("\n".join([*module.head(program), "", *function, ""]), program.name, module.given, module.nbytes)
 
 
@@ -73,7 +92,8 @@ def _name_values(program: Program) -> None:
     values = _named_values(program)
     for value in values:
         name = re.sub(r"\W+", "_", value.name).strip("_") or "x"
-        reserved = keyword.iskeyword(name) or name in (*_NEEDED, program.name) or re.fullmatch(r"(k|memory)(_\d+)?|\d.*", name)
+        taken = keyword.iskeyword(name) or name in _NEEDED or name == program.name
+        reserved = taken or re.fullmatch(r"(k|memory)(_\d+)?|\d.*", name)
         value.name = f"{name}_" if reserved else name
     distinct(values)
 
@@ -110,31 +130,45 @@ def _assigned(line: tuple[str, int] | None) -> str | None:
 
 
 class _Module:
-    """What stands above the function: constants, memory, and views of it, made once."""
+    """What stands above the function: constants, memory, and views of it, made once; and the functions of parts."""
 
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
         self.constants: dict[Constant, str] = {}
         self.arrays: dict[int, str] = {}
+        self.functions: list[str] = []
+        self.helpers: list[str] = []
+        self._of_its_own()
+
+    def _of_its_own(self) -> None:
         self.memory: list[str] = []
         self.views: list[str] = []
         self.nbytes = 0
         self.blocks = 0
 
+    def of_part(self) -> _Module:
+        """The same module, with memory for one part of the examples."""
+        part = copy.copy(self)
+        part._of_its_own()
+        return part
+
     def head(self, program: Program) -> list[str]:
         """The lines before the function."""
-        lines = [f"# {program.name}: {len(program.instructions)} operations", "import numpy as np", ""]
+        lines = [f"# {program.name}: {len(program.instructions)} operations", "import numpy as np"]
+        lines += ["", f"{_THREADS}{', '.join(self.helpers)}", ""] if self.helpers else [""]
         if any(isinstance(x, np.ndarray) for x in self.given.values()):
             lines += [LOADING, ""]
         if self.constants:
             lines += ["# constants", *self.constants.values(), ""]
-        if self.memory:
-            lines += [f"# memory: {_megabytes(self.nbytes)}; names in one line share it", *self.memory]
+        return [*lines, *self.setting(), *self.functions]
+
+    def setting(self) -> list[str]:
+        """The lines that make memory and views."""
+        heading = f"# memory: {_megabytes(self.nbytes)}; names in one line share it"
+        lines = [heading, *self.memory] if self.memory else []
         if self.views and not self.memory:
             lines += ["# views"]
-        if self.memory or self.views:
-            lines += [*self.views, ""]
-        return lines
+        return [*lines, *self.views, ""] if self.memory or self.views else []
 
     def add(self, program: Program, made: Plan) -> None:
         """Take in the constants and the memory of a program."""
@@ -219,6 +253,8 @@ class _Scope:
 
     def _statements(self, instruction: Instruction) -> list[str]:
         """The statements that compute an instruction; views may need none."""
+        if isinstance(instruction.operation, Parts):
+            return self._parts(instruction, instruction.operation)
         if isinstance(instruction.operation, Loop):
             return self._loop(instruction, instruction.operation)
         out = instruction.out
@@ -280,6 +316,27 @@ class _Scope:
         body += [*inner.statements(), *inner.pushes(results[loop.carries :], loop, k), *inner.updates(results[: loop.carries])]
         header = f"for {k} in {f'reversed({steps})' if loop.backwards else steps}:"
         return [*lines, header, *_indented(body or ["pass"])]
+
+    def _parts(self, instruction: Instruction, loop: Parts) -> list[str]:
+        """A function for one part of the examples, with memory of its own, called in one thread for each."""
+        module = self.module.of_part()
+        inner = _Scope(loop.body, plan_of_body(loop.body, (), set()), module, self.depth + 1)
+        shared, _, rows = loop.split(loop.body.inputs)
+        lines: list[str] = []
+        stacks = [self._stack(out, lines) for out in instruction.outputs]
+        cut = {value: f"{value.name}_parts_" for value in rows}
+        body = [f"{value.name} = {name}[k]" for value, name in cut.items() if inner.uses[value]]
+        body += [*inner.rows_of_stacks(stacks, loop, "k"), *inner.statements(), *inner.pushes(stacks, loop, "k")]
+        parameters = ["k", *[value.name for value in shared], *cut.values(), *stacks]
+        function = [*_wrapped("def part(", parameters, "):"), *_indented(body)]
+        self.module.helpers.append("in_threads")
+        self.module.functions += [
+            "def make_part():  # for one thread",
+            *_indented([*module.setting(), *function, "", "return part"]),
+            *["", "", f"parts = [make_part() for _ in range({loop.length})]", "", ""],
+        ]
+        self.module.nbytes += loop.length * module.nbytes
+        return [*lines, *_wrapped("in_threads(", ["parts", *map(self.operand, instruction.inputs), *stacks], ")")]
 
     def _stack(self, out: Value, lines: list[str]) -> str:
         """The name of the memory of a loop's result."""
@@ -381,19 +438,10 @@ def _megabytes(nbytes: int) -> str:
     return f"{nbytes / 2**20:.3g} MB" if nbytes >= 2**19 else f"{nbytes / 2**10:.3g} KB"
 
 
-def _wrapped(text: str, width: int = 110) -> list[str]:
-    """A long signature or return over several lines."""
-    if len(text) <= width:
-        return [text]
-    indent = " " * (len(text) - len(text.lstrip()) + 4)
-    opening, closing = ("(", ")") if text.lstrip().startswith("return") else ("", "")
-    start, rest = text.split("(", 1) if not opening else text.split("return ", 1)
-    start = f"{start}(" if not opening else f"{start}return ("
-    rest = rest.removesuffix("):") if not opening else rest
-    lines, current = [start], indent
-    for part in rest.split(", "):
-        if len(current) + len(part) > width:
-            lines.append(current.rstrip())
-            current = indent
-        current += part.rstrip(",") + ", "
-    return [*lines, current.rstrip(), indent[:-4] + ("):" if not opening else closing)]
+def _wrapped(start: str, items: Sequence[str], end: str, width: int = 110) -> list[str]:
+    """A list between brackets, on several lines where it is long."""
+    line = f"{start}{', '.join(items)}{end}"
+    if len(line) <= width:
+        return [line]
+    lines = [start, *textwrap.wrap(f"{', '.join(items)},", width - 4, break_long_words=False, break_on_hyphens=False), end]
+    return [lines[0], *[f"    {each}" for each in lines[1:-1]], lines[-1]]

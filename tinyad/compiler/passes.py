@@ -11,6 +11,7 @@ pass                   what it does
 `share_subexpressions` computes equal expressions once
 `fold_transposes`      ``(A @ B).T`` as ``B.T @ A.T``, whose transposes cost nothing
 `hoist_invariants`     computes before a loop what is the same in each of its steps
+`split_among_threads`  runs what treats each example by itself in parts of the examples, one a thread
 `sums_as_products`     sums of columns and of short rows as products with ones
 `examples_last`        stores matrices of many short rows by columns
 `optimise_bodies`      all passes, in the bodies of loops
@@ -18,8 +19,8 @@ pass                   what it does
 `move_scalars`         a number times a large array, used in products only, as the number times what is small
 =====================  =====================================================================================================
 
-`move_scalars` reassociates products, and `sums_as_products` and `examples_last` change the order of summation, which changes
-results by rounding: a few units in the last place. The others do not.
+`move_scalars` reassociates products, and `split_among_threads`, `sums_as_products` and `examples_last` change the order of
+summation, which changes results by rounding: a few units in the last place. The others do not.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ from ..program import Constant, Instruction, Program, Value
 from .blocks import group_in_blocks, is_elementwise
 from .expand import expand
 from .layout import examples_last, sums_as_products
+from .parts import split_among_threads
 
 __all__ = [
     "PASSES", "examples_last", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants",
     "is_repeated", "move_scalars", "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers",
-    "share_subexpressions", "simplify", "sums_as_products",
+    "share_subexpressions", "simplify", "split_among_threads", "sums_as_products",
 ]  # fmt: skip
 
 Rewrite = dict[Value, Any]
@@ -550,7 +552,7 @@ def optimise_bodies(program: Program) -> Program:
     for instruction in program.instructions:
         if isinstance(instruction.operation, Loop):
             loop = instruction.operation
-            instruction.operation = dataclasses.replace(loop, body=optimise(_renamed_apart(loop.body)))
+            instruction.operation = dataclasses.replace(loop, body=optimise(_renamed_apart(loop.body), _PASSES_IN_BODIES))
     return program
 
 
@@ -584,6 +586,7 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
     move_scalars,
     share_subexpressions,
     remove_dead_code,
+    split_among_threads,
     sums_as_products,
     examples_last,
     simplify,
@@ -595,8 +598,11 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
 """In the order in which the compiler runs them."""
 
 
-def optimise(program: Program) -> Program:
+_PASSES_IN_BODIES = tuple([each for each in PASSES if each is not split_among_threads])
+
+
+def optimise(program: Program, passes: Sequence[Callable[[Program], Program]] = PASSES) -> Program:
     """The program after all passes."""
-    for each in PASSES:
+    for each in passes:
         program = each(program)
     return program
