@@ -35,7 +35,7 @@ from .program import Constant, Instruction, Program, Value, evaluate
 from .reverse import reverse
 from .tape import variable
 from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, example_of, lifted_into, youngest
+from .trace import Trace, Traced, example_of, lifted_into, number, youngest
 
 __all__ = ["Loop", "fori", "scan", "without_unused"]
 
@@ -98,13 +98,16 @@ def scan(
 def fori(n: int, step: Function, carry: Any, checkpoint: bool | int = False) -> Any:
     """Apply ``carry = step(i, carry)`` for ``i`` from 0 to ``n - 1``; see `scan`.
 
+    ``i`` is a Python number as far as dtypes go: times float32 it is float32.
+
     >>> import tinyad as ad
     >>> ad.fori(4, lambda i, x: x * (i + 1), 1.0)
     np.float64(24.0)
     """
     if not hasattr(n, "__index__"):
         raise TypeError(f"fori: n={n!r}; expected the number of steps, an int")
-    return scan(lambda carry, i: (step(i, carry), None), carry, np.arange(operator.index(n)), checkpoint=checkpoint)[0]
+    counters = np.arange(operator.index(n))
+    return scan(lambda carry, i: (step(number(i), carry), None), carry, counters, checkpoint=checkpoint)[0]
 
 
 def _length(rows: Sequence[Any], xs: Any, length: int | None) -> int:

@@ -450,6 +450,7 @@ def youngest(operands: Sequence[Any]) -> Trace:
 
 
 _strong = nondifferentiable("asarray", lambda xp, x, dtype=None: xp.asarray(x, dtype), doc="A number as an array.")
+number = nondifferentiable("item", lambda xp, x: x.item(), doc="What an array without axes holds, as a Python number.")
 constant = nondifferentiable("stop_gradient", lambda xp, x: x, doc="The same values without a place on the tape.")
 
 

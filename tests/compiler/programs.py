@@ -400,6 +400,7 @@ def passes_at_work() -> Iterator[None]:
         stack.enter_context(patch.object(parts, "number_of_threads", lambda: 3))
         stack.enter_context(patch.object(parts, "LONG", 0.0))
         stack.enter_context(patch.object(parts, "WORTH", 0.0))
+        stack.enter_context(patch.object(parts, "_OF_A_SHARE", 0.0))
         stack.enter_context(patch.object(blocks, "LARGE", 16))
         stack.enter_context(patch.object(blocks, "BLOCK", 4))
         stack.enter_context(patch.object(layout, "_is_tall", lambda x: x.ndim == 2 and x.size > 1 and x.dtype.kind in "fb"))

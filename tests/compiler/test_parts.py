@@ -37,6 +37,7 @@ def every_program_is_long() -> Iterator[None]:
     with (
         patch.object(parts, "LONG", 0.0),
         patch.object(parts, "WORTH", 0.0),
+        patch.object(parts, "_OF_A_SHARE", 0.0),
         patch.object(parts, "number_of_threads", lambda: 3),
     ):
         yield

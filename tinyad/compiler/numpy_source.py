@@ -22,7 +22,7 @@ from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value, distinct
 from . import threads
 from .lines import OPERATORS, STATEMENTS, is_view, line_of, number_text, shape_text
-from .parts import Parts, products_are_small
+from .parts import Parts, products_take_one_thread
 from .passes import is_repeated
 from .plan import Block, Plan, plan, plan_of_body
 
@@ -78,9 +78,9 @@ def write(program: Program, donated: Sequence[Value] = ()) -> Source:
     function = [*signature, *_indented([*body, *returned])]
     if any(i.section != "forward" for i in program.instructions):
         function.insert(0, '@np.errstate(all="ignore")  # derivatives may be infinite on the way')
-    if products_are_small(program):
+    if products_take_one_thread(program):
         module.helpers.append("one_thread_a_product")
-        function.insert(0, "@one_thread_a_product()  # they are too small for more")
+        function.insert(0, "@one_thread_a_product()  # more would stand in each other's way")
     return Source("\n".join([*module.head(program), "", *function, ""]), program.name, module.given, module.nbytes)
 
 
@@ -333,7 +333,7 @@ class _Scope:
         self.module.functions += [
             "def make_part():  # for one thread",
             *_indented([*module.setting(), *function, "", "return part"]),
-            *["", "", f"parts = [make_part() for _ in range({loop.length})]", "", ""],
+            *["", "", f"parts = [make_part() for _ in range({loop.length})]", ""],
         ]
         self.module.nbytes += loop.length * module.nbytes
         return [*lines, *_wrapped("in_threads(", ["parts", *map(self.operand, instruction.inputs), *stacks], ")")]

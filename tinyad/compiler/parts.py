@@ -23,11 +23,11 @@ from ..program import Constant, Instruction, Program, Value
 from .blocks import is_elementwise
 from .threads import number_of_threads
 
-__all__ = ["Parts", "products_are_small", "split_among_threads"]
+__all__ = ["Parts", "products_take_one_thread", "split_among_threads"]
 
-WORTH = 10_000.0
-"""Nanoseconds that an instruction should take on a part, on average: threads wait for the interpreter about one microsecond an
-instruction, and for each other about a hundred a call."""
+WORTH = 15_000.0
+"""Nanoseconds that an instruction should take on a part, on average: each ends with a fight for the interpreter. Measured on
+ResNets, time in two parts over time of the whole: 0.7 at 20 microseconds, 1.0 at 13, 1.1 at 9."""
 LONG = 1_000_000.0
 """Nanoseconds from which on a program is worth it."""
 
@@ -42,7 +42,8 @@ class Parts(Loop):
 def split_among_threads(program: Program) -> Program:
     """Run what treats each example by itself in parts, one a thread, where that saves time."""
     threads = number_of_threads()
-    if threads < 2 or sum(map(_nanoseconds, program.instructions)) < LONG:
+    times = [_nanoseconds(i) for i in program.instructions]
+    if threads < 2 or sum(times) < LONG or max(times, default=0.0) < 2 * WORTH:
         return program
     best = max([_Cut(program, x, axis, threads) for x, axis in _seeds(program)], key=lambda cut: cut.gain, default=None)
     return best.program_in_parts() if best is not None and best.gain > 0 else program
@@ -84,16 +85,22 @@ def _operations(i: Instruction) -> float:
     return 2.0 * i.out.size * float(i.inputs[0].shape[-1]) if i.name == "matmul" else 0.0
 
 
-def products_are_small(program: Program) -> bool:
-    """Whether BLAS would use threads for matrix products that are too small for them.
+def products_take_one_thread(program: Program) -> bool:
+    """Whether BLAS should leave its threads asleep: they have products too small for them, or parts beside them.
 
-    Two threads gain nothing at 256 x 64 x 64 when both cores are idle, and wait for each other when they are not: a ResNet of
-    16 such layers took 3.4 ms or 4.8, from one process to the next; with one thread always 3.5.
+    The threads of OpenBLAS wait busily for about 30 ms after a product. Two of them gain nothing at 256 x 64 x 64 when both cores
+    are idle, and wait for each other when they are not: a ResNet of 16 such layers took 3.4 ms or 4.8, from one process to the
+    next; with one thread always 3.5.
     """
     largest = max(map(_operations, program.instructions), default=0.0)
-    return _ALONE < largest < _TOGETHER and number_of_threads() > 1
+    in_parts = any(isinstance(i.operation, Parts) for i in program.instructions)
+    return largest > _ALONE and (in_parts or largest < _TOGETHER) and number_of_threads() > 1
 
 
+_OF_LARGE_PRODUCTS = 0.25
+"""How much of their time is gained: BLAS runs them in threads by itself, in slightly more time than parts take."""
+_OF_A_SHARE = 0.5
+"""Nanoseconds to write an element of a share and to add it to the others."""
 _ALONE, _TOGETHER = 5e5, 4e6  # operations up to which OpenBLAS uses one thread by itself, and from which several are faster
 
 
@@ -241,15 +248,21 @@ class _Cut:
 
     @property
     def gain(self) -> float:
-        work = sum(_nanoseconds(i) for i, _ in self.inside)
-        return (1.0 - 1.0 / self.parts) * work - LONG / 4 if self.parts > 1 else 0.0
+        if self.parts == 1:
+            return 0.0
+        shares = sum(i.out.size for i, move in self.inside if move[1] == SHARE)
+        return (1.0 - 1.0 / self.parts) * self.work() - self.parts * _OF_A_SHARE * shares - LONG / 4
+
+    def work(self) -> float:
+        """Nanoseconds of the instructions in parts, of large products those that BLAS would not save by itself."""
+        return sum(_nanoseconds(i) * (_OF_LARGE_PRODUCTS if _operations(i) > _TOGETHER else 1.0) for i, _ in self.inside)
 
     def _number_of_parts(self, n: int, threads: int) -> int:
         """The largest number of parts that is worth it; 1 if none is."""
         for parts in range(threads, 1, -1):
             if n % parts == 0:
                 self._assign(parts)
-                work = sum(_nanoseconds(i) for i, _ in self.inside)
+                work = self.work()
                 if work >= LONG and work / parts >= WORTH * len(self.inside):
                     return parts
         return 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, is_mutable, module_of
+from ..backend import Array, is_array, is_mutable, module_of
 from ..kinds import PRIMITIVES, Deferred, Function, behind_the_examples, linear
 from ..tensor import Tensor, unwrap
 from .shaping import permute_dims, trailing
@@ -185,6 +185,8 @@ def _plain(part: Any, x: Array) -> Any:
     part = unwrap(part)
     if isinstance(part, (list, tuple)):
         part = module_of(x).asarray(part, dtype=None if part else int)
+    if is_array(part) and not hasattr(part, "dtype"):  # a number that is not there yet
+        part = module_of(part).asarray(part)
     if isinstance(part, float):
         raise IndexError(f"index {part!r} is a float; expected integers, slices, ..., None, or arrays of integers or booleans")
     if hasattr(part, "dtype") and part.ndim == 0 and part.dtype.kind in "iu" and is_mutable(part):

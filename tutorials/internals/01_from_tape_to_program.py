@@ -39,9 +39,11 @@ from tinyad.compiler.passes import (
     resolve_numbers,
     share_subexpressions,
     simplify,
+    split_among_threads,
     sums_as_products,
 )
 from tinyad.compiler.plan import plan
+from tinyad.compiler.threads import number_of_threads
 from tinyad.loops import Loop
 from tinyad.primitives.reductions import unbroadcast
 from tinyad.program import Constant, Instruction, Program, evaluate
@@ -54,6 +56,7 @@ PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
 
 def show(figure, name):
     """Save a picture and say where; a notebook shows it below the cell by itself."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{name}.png"
     figure.savefig(path, dpi=110)
     print("picture:", path)
@@ -542,6 +545,35 @@ assert hidden.out.shape == (H, N)
 assert same_numbers(network, rtol=1e-10)
 
 # %% [markdown]
+# ### `split_among_threads`
+#
+# NumPy uses several processor cores in matrix products and one in everything else. But a batch falls into
+# parts by itself: until the examples' shares of the loss and of the gradient are summed, no example needs
+# another. The pass finds the axis that counts the examples, from what they pass through, and puts everything
+# between two such sums into one instruction `parts`, whose body is the program for one part of the examples.
+# Each part runs in a thread, with memory of its own, and its matrix products take one thread each. Sums over
+# examples come out as one share per part and are added afterwards.
+#
+# A hand-over between threads takes about 0.1 ms, so a program of less than 1 ms stays whole, as ours does.
+
+
+# %%
+def wide_layer(K, X):
+    return ad.grad(lambda K: ad.sum(ad.tanh(X @ K.T) ** 2))(K)
+
+
+wide = small_program(wide_layer, np.broadcast_to(1.0, (128, 128)), np.broadcast_to(1.0, (4096, 128)))
+parted = apply(split_among_threads, wide, most=20)
+if number_of_threads() > 1:
+    (of_part,) = bodies(parted)
+    print("\nthe body of one part:")
+    print(of_part)
+    assert of_part.outputs[0].shape == (128, 128)  # its share of the gradient
+else:
+    print("one processor, or no threadpoolctl to tell: the program stays whole")
+assert not bodies(split_among_threads(network))
+
+# %% [markdown]
 # ### `optimise_bodies`
 #
 # Last, all passes again inside the bodies of loops. The body of a gradient's loop is made by the same
@@ -820,7 +852,8 @@ print(f"eager {eager * 1e6:.0f} us, compiled {compiled * 1e6:.0f} us, ratio {eag
 # %%
 assert set(PASSES) == {
     remove_dead_code, expand, hoist_invariants, fold_constants, resolve_numbers, simplify, fold_transposes,
-    share_subexpressions, move_scalars, sums_as_products, examples_last, optimise_bodies, group_in_blocks,
+    share_subexpressions, move_scalars, split_among_threads, sums_as_products, examples_last, optimise_bodies,
+    group_in_blocks,
 }, "section 5 does not show the passes that there are"  # fmt: skip
 
 assert all(np.allclose(a, b, rtol=1e-10, atol=1e-15) for a, b in zip(alone, expected, strict=True))

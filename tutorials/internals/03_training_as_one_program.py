@@ -29,6 +29,7 @@ PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
 
 def show(figure, name):
     """Save a picture and say where; a notebook shows it below the cell by itself."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{name}.png"
     figure.savefig(path, dpi=110)
     print("picture:", path)

@@ -28,7 +28,8 @@ import numpy as np
 import tinyad as ad
 from tinyad import models
 from tinyad.compiler.numpy_source import write
-from tinyad.compiler.passes import PASSES, group_in_blocks
+from tinyad.compiler.passes import PASSES, group_in_blocks, split_among_threads
+from tinyad.compiler.threads import number_of_threads
 from tinyad.report import PALETTE, tidy
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
@@ -37,6 +38,7 @@ PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
 
 def show(figure, name):
     """Save a picture and say where; a notebook shows it below the cell by itself."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{name}.png"
     figure.savefig(path, dpi=110)
     print("picture:", path)
@@ -261,7 +263,8 @@ for what, seconds in per_primitive.items():
 # Now the real thing. The network of the course, $z \leftarrow z + h \tanh(z K + b)$, repeated $D$ times on
 # $N$ examples of width $W$, softmax loss, `float32`; value and gradient by all weights, compiled. The source
 # is straight-line NumPy, so a profiler for it is a few lines: parse the source, put a clock around every
-# statement, run it many times, keep the shortest time of each.
+# statement, run it many times, keep the shortest time of each. (One pass is left out here, the one that runs
+# the program in several threads; it has section 5 for itself.)
 
 
 # %%
@@ -320,6 +323,22 @@ def profile(source, arguments, given, enough):
     ]
 
 
+def written(function, arguments, *without):
+    """The source of a compiled function after all passes but some."""
+    program = ad.compile(function).program(*arguments, optimised=False)
+    for a_pass in PASSES:
+        if a_pass not in without:
+            program = a_pass(program)
+    return write(program)
+
+
+def as_function(source):
+    """What a source defines: a function of arrays that returns a tuple."""
+    namespace = {"given": source.given}
+    exec(source.text, namespace)
+    return namespace[source.name]
+
+
 def loss(net, x, y):
     return models.softmax_cross_entropy(net(x), y)
 
@@ -335,29 +354,27 @@ def problem(examples, width, depth):
 PROBLEMS = (
     [(32, 8, 16), (256, 64, 16)] if SMALL else [(32, 8, 16), (256, 16, 32), (256, 64, 16), (1024, 64, 32)]
 )
+enough = 0.1 if SMALL else 2.0
 profiles, whole = {}, {}
 for sizes_of_problem in PROBLEMS:
     arguments = problem(*sizes_of_problem)
-    value_and_grad = ad.compile(ad.value_and_grad(loss))
-    value_and_grad(*arguments)
-    source = write(value_and_grad.program(*arguments))
-    enough = 0.1 if SMALL else 2.0
+    source = written(ad.value_and_grad(loss), arguments, split_among_threads)
     profiles[sizes_of_problem] = profile(source.text, ad.tree.leaves(arguments), source.given, enough)
-    call = timeit.Timer(partial(value_and_grad, *arguments))
+    call = timeit.Timer(partial(as_function(source), *ad.tree.leaves(arguments)))
     whole[sizes_of_problem] = min(call.timeit(1) for _ in until(enough))
 
 for sizes_of_problem, statements in profiles.items():
     total = sum(seconds for _, _, seconds in statements)
     print(f"(N, W, D) = {sizes_of_problem}: {len(statements)} statements, together {total * 1e6:.0f} us")
-    print(f"    a call of the compiled function: {whole[sizes_of_problem] * 1e6:.0f} us")
+    print(f"    a call of the whole: {whole[sizes_of_problem] * 1e6:.0f} us")
     for kind in KINDS:
         of_kind = [seconds for k, _, seconds in statements if k == kind]
         share = sum(of_kind) / total
         print(f"    {kind:<26} {len(of_kind):>4} statements {share:>6.0%}")
 
 # %% [markdown]
-# A call takes a little longer than its statements: it also takes the network apart into its arrays and puts
-# a gradient together, which the smallest network feels most. Nothing else is hidden.
+# A call takes about as long as its statements together: nothing is hidden between them. (It may even take
+# less, since reading the clock pushes things out of the cache.)
 
 
 # %%
@@ -427,12 +444,66 @@ layers = (
 print(f"arithmetic in products: {layers / 1e9:.2f} GFLOP, {layers / sum(products) / 1e9:.0f} GFLOP/s")
 
 # %% [markdown]
-# ## 5. Memory that is too large for the cache
+# ## 5. Several cores
+#
+# Of all these statements only the products know that there is more than one core: BLAS has threads, the rest
+# of NumPy has none. But NumPy lets go of Python's lock while it computes, so two threads can do $\tanh$ of
+# two halves at once. The pass `split_among_threads` cuts the whole program across the examples: forward and
+# backward, each thread has its own part of them and memory of its own, and only the shares of the loss and of
+# the weights' gradients are added at the end. Per call that is one hand-over, about 0.1 ms.
+#
+# What it cannot avoid is the lock itself. Between two calls of NumPy a thread needs it for about a
+# microsecond, and if the other one has it just then, it sleeps and must be woken. So calls should be long:
+# the pass leaves programs alone whose instructions take less than about 15 us on a part. And it competes with
+# the threads of BLAS, which wait busily for more work for a while after a product that used them: beside
+# other products of NumPy in the same loop, there is less to gain.
+
+
+# %%
+def median_time(source, leaves):
+    time.sleep(0.1)  # the threads of BLAS wait for more work, busily, until about 30 ms after a product
+    call = timeit.Timer(partial(as_function(source), *leaves))
+    return np.median([call.timeit(1) for _ in until(enough)])
+
+
+def in_parts_and_whole(sizes_of_problem):
+    """Seconds of a call with the pass, and without it; and whether the pass has done something."""
+    arguments = problem(*sizes_of_problem)
+    sources = [written(ad.value_and_grad(loss), arguments, *w) for w in ((), (split_among_threads,))]
+    seconds = [median_time(source, ad.tree.leaves(arguments)) for source in sources]
+    return *seconds, "in_threads" in sources[0].text
+
+
+print(f"NumPy's products use {number_of_threads()} threads")
+for sizes_of_problem in PROBLEMS[-1:] if SMALL else [*PROBLEMS[-2:], (4096, 128, 8)]:
+    in_parts, in_one, split = in_parts_and_whole(sizes_of_problem)
+    print(
+        f"(N, W, D) = {sizes_of_problem}: {in_one * 1e3:6.1f} ms in one thread",
+        f"{in_parts * 1e3:6.1f} ms in parts, {in_parts / in_one:.2f}" if split else "left alone",
+        sep=", ",
+    )
+
+# %% [markdown]
+# A thread's part is the same program for fewer examples. It is a function inside a function that makes its
+# memory, so that each thread has its own:
+
+
+# %%
+def misfit(K, X):
+    Z = ad.tanh(X @ K.T)
+    return ad.sum(Z * Z)
+
+
+source_in_parts = ad.compile(ad.grad(misfit)).source(np.ones((128, 128)), np.ones((8192, 128)))
+print(source_in_parts)
+
+# %% [markdown]
+# ## 6. Memory that is too large for the cache
 #
 # An elementwise function on an array of many megabytes is as fast as memory, whatever it computes. A chain of
 # ten of them goes through memory ten times. The pass `group_in_blocks` puts such a chain into a loop over
 # blocks of rows: a block stays in the cache from the first function to the last. Here the same program
-# with the pass and without.
+# with the pass and without, in one thread.
 
 
 # %%
@@ -441,27 +512,17 @@ def gelu(x):
     return 0.5 * x * (1.0 + ad.tanh(0.79788456 * (x + 0.044715 * x * x * x)))
 
 
-def as_function(program, passes):
-    """The NumPy of a program after some passes, as a function; and its text."""
-    for a_pass in passes:
-        program = a_pass(program)
-    made = write(program)
-    namespace = {"given": made.given}
-    exec(made.text, namespace)
-    return namespace[made.name], made.text
-
-
 print("     elements   one after another / in blocks")
 for rows in (64, 2048) if SMALL else (64, 512, 2048, 8192):
     large = np.random.default_rng(0).standard_normal((rows, 1024)).astype(np.float32)
-    traced = ad.compile(gelu).program(large, optimised=False)
-    without, text_without = as_function(
-        traced, [a_pass for a_pass in PASSES if a_pass is not group_in_blocks]
-    )
-    blocked, text_blocked = as_function(traced, PASSES)
-    if text_blocked == text_without:
+    sources = [
+        written(gelu, [large], split_among_threads),
+        written(gelu, [large], split_among_threads, group_in_blocks),
+    ]
+    if sources[0].text == sources[1].text:
         print(f"{large.size:>13,}   the pass leaves it alone")
         continue
+    blocked, without = map(as_function, sources)
     ratio = cost("f(x)", f=without, x=large) / cost("f(x)", f=blocked, x=large)
     print(f"{large.size:>13,}   {ratio:.2f}")
     assert np.allclose(without(large)[0], blocked(large)[0], rtol=1e-6)
@@ -471,11 +532,11 @@ for rows in (64, 2048) if SMALL else (64, 512, 2048, 8192):
 
 # %%
 large = np.broadcast_to(np.float32(1.0), (8192, 1024))
-blocked_source = ad.compile(gelu).source(large)
+blocked_source = written(gelu, [large], split_among_threads).text
 print(blocked_source[blocked_source.index("def gelu") :])
 
 # %% [markdown]
-# ## 6. The BLAS
+# ## 7. The BLAS
 #
 # The profile says that on larger networks most of the time belongs to matrix products. NumPy does not compute
 # these: it hands them to the BLAS that it was built with, which picks its kernels by the processor, from a
@@ -507,7 +568,8 @@ for size in (64, 256) if SMALL else (64, 256, 1024):
 # ```
 #
 # in processes of their own, since a BLAS decides when it is loaded. It keeps what helps for the commands of
-# tinyad and prints what to set for yours; the library itself never changes a process behind your back.
+# tinyad and prints what to set for yours. The library itself changes nothing in a process, but for one thing:
+# while a program runs in threads, or its products are too small for several, BLAS takes one thread for each.
 
 # %%
 command = [sys.executable, "-m", "tinyad", "doctor", *(["--shell", "--cached"] if SMALL else ["--quick"])]
@@ -515,7 +577,7 @@ done = subprocess.run(command, capture_output=True, text=True, check=False)
 print(done.stdout or "the doctor has nothing to say without measuring; run it by itself")
 
 # %% [markdown]
-# ## 7. What remains
+# ## 8. What remains
 #
 # Three things a compiler to C could still do. It could fuse a chain like $(1 - a^2)\, g$ into one pass over
 # memory that is in the cache anyway; it could use one call where NumPy needs several; and it could keep
@@ -540,6 +602,6 @@ assert {kind for statements in profiles.values() for kind, _, _ in statements} =
 assert sum(kind == "matrix products" for kind, _, _ in profiles[largest]) >= 3 * depth
 assert all("out=" in text for kind, text, _ in profiles[largest] if kind == "tanh")  # nothing fresh
 assert "for k in range(" in blocked_source and "np.tanh" in blocked_source
-fast, slow = value_and_grad(*arguments), ad.value_and_grad(loss)(*arguments)
+fast, slow = ad.compile(ad.value_and_grad(loss))(*arguments), ad.value_and_grad(loss)(*arguments)
 pairs_of_leaves = zip(ad.tree.leaves(fast), ad.tree.leaves(slow), strict=True)
 assert all(np.allclose(p, q, rtol=1e-3, atol=1e-5) for p, q in pairs_of_leaves)
