@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinyad as ad
-from tinyad.compiler import blocks, layout, parts, passes
+from tinyad.compiler import blocks, joining, layout, parts, passes
 
 Array = np.ndarray[Any, Any]
 Draw = Callable[[Any], Any]
@@ -401,6 +401,7 @@ def passes_at_work() -> Iterator[None]:
         stack.enter_context(patch.object(parts, "LONG", 0.0))
         stack.enter_context(patch.object(parts, "WORTH", 0.0))
         stack.enter_context(patch.object(parts, "_OF_A_SHARE", 0.0))
+        stack.enter_context(patch.object(joining, "_CALL", 1e9))
         stack.enter_context(patch.object(blocks, "LARGE", 16))
         stack.enter_context(patch.object(blocks, "BLOCK", 4))
         stack.enter_context(patch.object(layout, "_is_tall", lambda x: x.ndim == 2 and x.size > 1 and x.dtype.kind in "fb"))

@@ -46,6 +46,7 @@ def test_every_pass_is_run() -> None:
     assert set(described) <= run, "a pass of the table at the top of passes.py is not run"
     assert {"remove_dead_code", "expand", "fold_constants", "resolve_numbers", "simplify", "share_subexpressions"} <= run
     assert {"fold_transposes", "move_scalars", "hoist_invariants", "sums_as_products", "examples_last"} <= run
+    assert {"split_among_threads", "join_alike", "optimise_bodies"} <= run
     assert PASSES[-1] is blocks.group_in_blocks, "what comes after does not see into blocks"
 
 
@@ -422,7 +423,7 @@ MUTANTS = [
     Mutant("transposed products in the wrong order", passes, "reversed", lambda right: lambda inputs: inputs),
     Mutant("scalars lost on the way", passes, "_scale_product", lambda right: lambda *args: None),
     Mutant("what is used is dead", passes, "without_unused", without_first),
-    Mutant("sums twice as large", layout, "_made", in_sums),
+    Mutant("sums twice as large", layout, "made_like", in_sums),
     Mutant("columns taken for rows", layout._Turned, "_turned", as_rows),
     Mutant("a block too few", blocks.Blocks, "steps", lambda right: lambda self: range(self.length - 1)),
     Mutant("moved before the loop although it changes", passes, "_hoisted", with_carries),

@@ -54,6 +54,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/compiler/expand.py",
     "tinyad/compiler/threads.py",
     "tinyad/compiler/parts.py",
+    "tinyad/compiler/joining.py",
     "tinyad/compiler/passes.py",
     "tinyad/compiler/lines.py",
     "tinyad/compiler/plan.py",

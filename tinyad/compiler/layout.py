@@ -18,7 +18,7 @@ from ..kinds import PRIMITIVES, Primitive
 from ..program import Constant, Instruction, Program, Value
 from .blocks import is_elementwise
 
-__all__ = ["examples_last", "sums_as_products"]
+__all__ = ["examples_last", "made_like", "sums_as_products"]
 
 # What NumPy's loops cost, in nanoseconds (measured): starting an inner loop of an elementwise function with an operand that
 # repeats, or of a reduction, and copying an element into the other order.
@@ -41,7 +41,7 @@ class _Copy(Primitive):
 _COPYING = _Copy()
 
 
-def _made(old: Instruction, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> Instruction:
+def made_like(old: Instruction, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> Instruction:
     operation = _COPYING if name == "copy" else PRIMITIVES[name]
     return Instruction(operation, tuple(inputs), params, (out,), old.line, old.section)
 
@@ -66,11 +66,11 @@ def sums_as_products(program: Program) -> Program:
         shape = (1, n) if axis == (-2,) else (m, 1)
         one = ones.setdefault((shape, x.dtype), Constant("ones", np.ones(shape, x.dtype)))
         full = Value(i.out.name, (1, m) if axis == (-2,) else (n, 1), x.dtype)
-        kept.append(_made(i, "matmul", (one, x) if axis == (-2,) else (x, one), full))
+        kept.append(made_like(i, "matmul", (one, x) if axis == (-2,) else (x, one), full))
         if i.out.shape == full.shape:
             kept[-1].outputs = i.outputs
         else:
-            kept.append(_made(i, "reshape", (full,), i.out, rank=2, shape=i.out.shape))
+            kept.append(made_like(i, "reshape", (full,), i.out, rank=2, shape=i.out.shape))
     return Program(program.inputs, kept, program.outputs, program.name)
 
 
@@ -192,7 +192,7 @@ class _Turned:
 
     def _append(self, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> None:
         beside = self.kept[-1] if self.kept else self.program.instructions[0]
-        self.kept.append(_made(beside, name, inputs, out, **params))
+        self.kept.append(made_like(beside, name, inputs, out, **params))
         self.kept[-1].line = None  # it is nobody's line, and must not be called by the variable assigned there
 
     def _store(self, i: Instruction, inputs: Sequence[Any], **params: Any) -> None:

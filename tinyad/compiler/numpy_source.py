@@ -239,7 +239,7 @@ class _Scope:
         section, line = "", None
         several = len({i.section for i in self.program.instructions}) > 1
         for instruction in self.program.instructions:
-            written = self._statements(instruction)
+            written = [line for statement in self._statements(instruction) for line in _folded(statement)]
             if not written:
                 continue
             if several and instruction.section != section:
@@ -436,6 +436,13 @@ def _expression(array: Any) -> str | None:
 
 def _megabytes(nbytes: int) -> str:
     return f"{nbytes / 2**20:.3g} MB" if nbytes >= 2**19 else f"{nbytes / 2**10:.3g} KB"
+
+
+def _folded(statement: str, width: int = 130) -> list[str]:
+    """A long call on several lines."""
+    if len(statement) <= width or statement.startswith(" "):  # the bodies of loops are folded already
+        return [statement]
+    return textwrap.wrap(statement, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _wrapped(start: str, items: Sequence[str], end: str, width: int = 110) -> list[str]:

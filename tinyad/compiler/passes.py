@@ -15,6 +15,7 @@ pass                   what it does
 `sums_as_products`     sums of columns and of short rows as products with ones
 `examples_last`        stores matrices of many short rows by columns
 `optimise_bodies`      all passes, in the bodies of loops
+`join_alike`           lays many small arrays to which the same functions are done end to end
 `group_in_blocks`      runs chains of elementwise functions on large arrays block by block
 `move_scalars`         a number times a large array, used in products only, as the number times what is small
 =====================  =====================================================================================================
@@ -36,12 +37,13 @@ from ..loops import Loop, without_unused
 from ..program import Constant, Instruction, Program, Value
 from .blocks import group_in_blocks, is_elementwise
 from .expand import expand
+from .joining import join_alike
 from .layout import examples_last, sums_as_products
 from .parts import split_among_threads
 
 __all__ = [
     "PASSES", "examples_last", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants",
-    "is_repeated", "move_scalars", "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers",
+    "is_repeated", "join_alike", "move_scalars", "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers",
     "share_subexpressions", "simplify", "split_among_threads", "sums_as_products",
 ]  # fmt: skip
 
@@ -593,6 +595,7 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
     share_subexpressions,
     remove_dead_code,
     optimise_bodies,
+    join_alike,
     group_in_blocks,
 )
 """In the order in which the compiler runs them."""

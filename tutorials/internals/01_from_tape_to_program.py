@@ -33,6 +33,7 @@ from tinyad.compiler.passes import (
     fold_transposes,
     group_in_blocks,
     hoist_invariants,
+    join_alike,
     move_scalars,
     optimise_bodies,
     remove_dead_code,
@@ -594,6 +595,27 @@ print("after: ", ", ".join(i.name for i in inside_after.instructions))
 assert len(inside_after.instructions) < len(inside.instructions)
 
 # %% [markdown]
+# ### `join_alike`
+#
+# An optimiser does the same few functions to each parameter, and on a small array a call costs more than its
+# work. The pass finds chains of elementwise functions that differ in nothing but the arrays they start from,
+# and do not need each other's results. Laid end to end in one array they are one chain. It copies the arrays
+# there and back, so it is done only where that costs less than the calls.
+
+
+# %%
+def step_with_momentum(speeds, gradients):
+    return [0.9 * v - 0.1 * g for v, g in zip(speeds, gradients, strict=True)]
+
+
+small = [np.ones(k + 1) for k in range(20)]
+steps = trace(lambda leaves: step_with_momentum(leaves[:20], leaves[20:]), [*small, *small], "tutorial")
+print("calls:", sum(i.name in ("multiply", "subtract") for i in steps.instructions), "before,", end=" ")
+joined = join_alike(steps)
+print(sum(i.name in ("multiply", "subtract", "concat") for i in joined.instructions), "and 20 copies after")
+assert sum(i.name == "subtract" for i in joined.instructions) == 1
+
+# %% [markdown]
 # ### `group_in_blocks`
 #
 # A chain of elementwise functions on an array too large for the cache fetches it from memory once for each
@@ -853,7 +875,7 @@ print(f"eager {eager * 1e6:.0f} us, compiled {compiled * 1e6:.0f} us, ratio {eag
 assert set(PASSES) == {
     remove_dead_code, expand, hoist_invariants, fold_constants, resolve_numbers, simplify, fold_transposes,
     share_subexpressions, move_scalars, split_among_threads, sums_as_products, examples_last, optimise_bodies,
-    group_in_blocks,
+    join_alike, group_in_blocks,
 }, "section 5 does not show the passes that there are"  # fmt: skip
 
 assert all(np.allclose(a, b, rtol=1e-10, atol=1e-15) for a, b in zip(alone, expected, strict=True))
