@@ -157,6 +157,33 @@ def test_donated_arrays_are_overwritten_after_all_parts() -> None:
     same(compiled(compiled(K.copy(), X), X), expected, "donated")
 
 
+def test_a_check_of_the_gradient_comes_before_donated_arrays_change() -> None:
+    def step(p: Any, decay: Any, X: Any) -> Any:
+        g = ad.grad(lambda p: ad.sum(ad.sqrt(X @ p.T)))(p)
+        ad.require(ad.all(ad.isfinite(g)), "not finite")
+        return p - g, 0.9 * decay
+
+    compiled = ad.compile(step, donate=("p", "decay"))
+    p, decay = np.abs(K), np.ones((5, 5))
+    assert split(compiled.program(p, decay, np.abs(X)))
+    with pytest.raises(ValueError, match="not finite"):
+        compiled(p, decay, np.zeros_like(X))
+    np.testing.assert_array_equal(p, np.abs(K))
+    np.testing.assert_array_equal(decay, np.ones((5, 5)))
+
+
+def test_random_numbers_are_drawn_in_order() -> None:
+    def f(K: Any, X: Any, generator: Any) -> Any:
+        z = X @ K.T + generator.normal(size=(N, 4))
+        total = ad.sum(ad.tanh(z))
+        late = generator.normal(size=(3,)) * total
+        return total + ad.sum(ad.sin(X) * generator.normal(size=(N, 5))), late, generator.normal(size=2)
+
+    compiled = ad.compile(f)
+    found, expected = (each(K, X, np.random.default_rng(3)) for each in (compiled, f))
+    same(found, expected, "draws")
+
+
 # ---- the text
 
 

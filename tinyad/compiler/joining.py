@@ -100,21 +100,20 @@ def _is_small(i: Instruction) -> bool:
 
 
 def _joined(program: Program, chains: Sequence[_Chain]) -> Program:
-    """The program with these chains as one, at the place where all that they need is there; unchanged if there is none."""
+    """The program with these chains as one, where the last of them ends; unchanged if a result is needed before.
+
+    Not earlier, though all that they need may be there: a check that stands before them must come before donated arrays change.
+    """
     order = {i: k for k, i in enumerate(program.instructions)}
-    made_at = {x: k for i, k in order.items() for x in i.outputs}
     inside = {i for chain in chains for i in chain.instructions}
     results = {x for chain in chains for x in chain.results}
-    needed = [x for i in inside for x in i.values()]
-    own = {i.out for i in inside}
-    place = max([made_at.get(x, -1) for x in needed if x not in own], default=-1)
-    used_at = [k for i, k in order.items() if i not in inside and not results.isdisjoint(i.values())]
-    if min(used_at, default=place + 1) <= place:
+    end = max(order[i] for i in inside)
+    if any(order[i] < end for i in order if i not in inside and not results.isdisjoint(i.values())):
         return program
-    rest = [i for i in program.instructions if i not in inside]
-    before = [i for i in rest if order[i] <= place]
-    after = [i for i in rest if order[i] > place]
-    return Program(program.inputs, [*before, *_chain_of_all(chains), *after], program.outputs, program.name)
+    before = [i for i in program.instructions[:end] if i not in inside]
+    return Program(
+        program.inputs, [*before, *_chain_of_all(chains), *program.instructions[end + 1 :]], program.outputs, program.name
+    )
 
 
 def _chain_of_all(chains: Sequence[_Chain]) -> list[Instruction]:

@@ -76,12 +76,17 @@ def write(program: Program, donated: Sequence[Value] = ()) -> Source:
     returned = [one_line] if len(one_line) <= 106 else _wrapped("return (", results, ")")
     signature = _wrapped(f"def {program.name}(", [v.name for v in program.inputs], "):")
     function = [*signature, *_indented([*body, *returned])]
-    if any(i.section != "forward" for i in program.instructions):
+    if _has_derivatives(program):
         function.insert(0, '@np.errstate(all="ignore")  # derivatives may be infinite on the way')
     if products_take_one_thread(program):
         module.helpers.append("one_thread_a_product")
         function.insert(0, "@one_thread_a_product()  # more would stand in each other's way")
     return Source("\n".join([*module.head(program), "", *function, ""]), program.name, module.given, module.nbytes)
+
+
+def _has_derivatives(program: Program) -> bool:
+    bodies = [i.operation.body for i in program.instructions if isinstance(i.operation, Loop)]
+    return any(i.section != "forward" for i in program.instructions) or any(map(_has_derivatives, bodies))
 
 
 # ---- names

@@ -271,8 +271,10 @@ class _Cut:
         """Say of each instruction whether it runs before the parts, in them or after them."""
         self.axis, self.inside, self.before, self.after = {}, [], [], []
         late: set[Value] = set()
+        effects_are_late = False  # checks and random draws keep their order among themselves
         for i in self.program.instructions:
-            if not late.isdisjoint(i.values()) or any(self.axis.get(x) == SHARE for x in i.values()):
+            waits = not late.isdisjoint(i.values()) or any(self.axis.get(x) == SHARE for x in i.values())
+            if waits or (effects_are_late and not i.is_pure):
                 move, place = None, self.after
             else:
                 move = self._move(i, parts)
@@ -284,6 +286,7 @@ class _Cut:
                 place.append(i)
                 if place is self.after:
                     late.update(i.outputs)
+                    effects_are_late |= not i.is_pure
 
     def _move(self, i: Instruction, parts: int) -> Move | None:
         cut = self.axis if any(x in self.axis for x in i.values()) else dict([self.seed])
@@ -297,8 +300,24 @@ class _Cut:
 
     # ---- the program in parts
 
+    def _delay_what_can_wait(self) -> None:
+        """Put after the parts what came behind their first instruction and is not needed in them: a check among them must come
+        before donated arrays change."""
+        order = {i: k for k, i in enumerate(self.program.instructions)}
+        first = order[self.inside[0][0]]
+        needed = {x for i, _ in self.inside for x in i.values()}
+        early: set[Instruction] = set()
+        for i in reversed(self.before):
+            in_order = not i.is_pure and not all(each.is_pure for each in early)
+            if order[i] < first or not needed.isdisjoint(i.outputs) or in_order:
+                early.add(i)
+                needed.update(i.values())
+        self.after = sorted([*self.after, *[i for i in self.before if i not in early]], key=order.__getitem__)
+        self.before = [i for i in self.before if i in early]
+
     def program_in_parts(self) -> Program:
         """The program, with one instruction for all parts."""
+        self._delay_what_can_wait()
         self.inner: dict[tuple[Value, int | None], Value] = {}
         self.shared: list[Value] = []  # what all parts read
         self.cut: list[tuple[Value, int]] = []  # what each part reads its own rows of

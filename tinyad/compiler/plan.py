@@ -89,14 +89,27 @@ def plan(program: Program, donated: Sequence[Value] = ()) -> Plan:
     _find_views(program, made)
     kept = _kept(program, made)
     open_inputs = [v for v in donated if v not in program.outputs]
+    partners = _partners(program, open_inputs)
 
     def elsewhere(instruction: Instruction, out: Value, last: dict[Value, int], k: int) -> bool:
         if out in kept:
-            _write_over(instruction, out, made, open_inputs, last, k)
+            first = [x for x in open_inputs if x is partners.get(out)]
+            inputs = [*first, *[x for x in open_inputs if x not in first]]
+            _write_over(instruction, out, made, inputs, last, k)
+            open_inputs[:] = [x for x in open_inputs if x in inputs]
         return out in kept
 
     _place_all(program, made, elsewhere)
     return made
+
+
+def _partners(program: Program, donated: Sequence[Value]) -> dict[Value, Value]:
+    """The donated input over which a result is written best: a step returns what it gets, in the same order."""
+    places: dict[Any, list[Value]] = {}
+    for x in donated:
+        places.setdefault((x.shape, x.dtype), []).append(x)
+    results = [x for x in dict.fromkeys(program.outputs) if isinstance(x, Value)]
+    return {x: places[x.shape, x.dtype].pop(0) for x in results if places.get((x.shape, x.dtype))}
 
 
 def plan_of_body(program: Program, carries: Sequence[Value], static: set[Value]) -> Plan:
