@@ -15,7 +15,6 @@ from .compiler import compile
 from .contexts import detect_anomaly, no_grad
 from .creation import arange, asarray, eye, full, linspace, ones, ones_like, tensor, zeros, zeros_like
 from .custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
-from .loops import fori, scan
 from .primitives.elementwise import (
     abs,
     acos,
@@ -105,6 +104,7 @@ from .primitives.shaping import (
     transpose,
 )
 from .require import require
+from .scanning import fori, scan
 from .tensor import Tensor
 from .trace import TracingError
 from .transforms import gnvp, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp

@@ -48,6 +48,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/transforms.py",
     "tinyad/custom.py",
     "tinyad/loops.py",
+    "tinyad/scanning.py",
     "tinyad/compiler/draws.py",
     "tinyad/compiler/blocks.py",
     "tinyad/compiler/layout.py",

