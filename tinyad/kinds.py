@@ -475,13 +475,21 @@ class Multilinear(Primitive):
     """A function linear in each operand alone: a product of some form."""
 
     def __init__(
-        self, name: str, forward: Forward, transpose: Function, missing: Function, allocates: bool, batch: Function | None
+        self,
+        name: str,
+        forward: Forward,
+        transpose: Function,
+        missing: Function,
+        allocates: bool,
+        batch: Function | None,
+        of_stacks: Function | None,
     ) -> None:
         super().__init__(name, forward)
         self.transpose = transpose
         self.missing = missing
         self.allocates = allocates
         self.batch_rule = batch
+        self.of_stacks = of_stacks
 
     def saves(self, active: Sequence[int], count: int = 2) -> tuple[bool, ...]:
         """Which operands to keep when only the ``active`` ones vary: each is needed by the transposes of the others."""
@@ -500,11 +508,12 @@ class Multilinear(Primitive):
 
     def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
         terms = []
+        product = self.of_stacks or self.apply
         for i, tangent in enumerate(tangents):
             if tangent is not None:
                 operands = list(saved[: len(tangents)])
                 operands[i] = _align(tangent, node, i, self.missing(i, node))
-                terms.append(self.apply(*operands, **node.params))
+                terms.append(product(*operands, **node.params))
         return functools.reduce(operator.add, terms)
 
     def batch(self, operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], params: dict[str, Any]) -> Any:
@@ -521,6 +530,7 @@ def multilinear(
     missing: Function = _missing,
     allocates: bool = False,
     batch: Function | None = None,
+    of_stacks: Function | None = None,
     doc: str = "",
 ) -> Function:
     """Declare a multilinear primitive.
@@ -534,8 +544,9 @@ def multilinear(
         allocates: see `Primitive`; a transpose that may give a view does not.
         batch: what it does with a batch, where its operands do not broadcast or a faster way is known: a function of the
             operands, ranks, mapped (see `Primitive.batch`), and of the parameters.
+        of_stacks: a faster way to the same result where an operand has more axes in front, as tangents of a Jacobian have.
     """
-    primitive = Multilinear(name, forward, transpose, missing, allocates, batch)
+    primitive = Multilinear(name, forward, transpose, missing, allocates, batch, of_stacks)
     return _publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
 
 

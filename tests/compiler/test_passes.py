@@ -146,7 +146,7 @@ IDENTITIES = {
     "x * 0": Identity(lambda x, y: x * 0.0, {"multiply": 1}, {"multiply": 1}),
     "- - x": Identity(lambda x, y: ad.negative(-x), {"negative": 2}, {"negative": 1}),
     "x ** 1": Identity(lambda x, y: ad.power(x, 1.0), {"power": 1}, {}),
-    "x ** 2": Identity(lambda x, y: ad.power(x, 2), {"power": 1}, {"square": 1}),
+    "x ** 2": Identity(lambda x, y: ad.power(x, 2.0), {"power": 1}, {"square": 1}),
     "x ** 0.5": Identity(lambda x, y: ad.power(x, 0.5), {"power": 1}, {"sqrt": 1}),
     "x ** 3": Identity(lambda x, y: ad.power(x, 3.0), {"power": 1}, {"power": 1}),
     "reshape twice": Identity(lambda x, y: ad.reshape(ad.reshape(x, (2, 5)), (5, 2)), {"reshape": 2}, {"reshape": 2}),

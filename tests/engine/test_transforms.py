@@ -561,3 +561,26 @@ def test_ravel_and_back() -> None:
 def test_ravel_of_recorded_tensors_keeps_the_derivative() -> None:
     gradient = ad.grad(lambda p: ad.sum(ad.tree.ravel(p)[0] ** 2) + ad.sum(p["b"]))({"w": W, "b": B})
     same_tree(gradient, {"w": 2 * W, "b": 2 * B + 1})
+
+
+# ---- how they are computed
+
+
+def test_products_in_a_hessian_are_products_of_matrices() -> None:
+    """Not one matrix-vector product for each direction, which takes three times as long at 100 variables."""
+    rng = np.random.default_rng(0)
+    A, B, x = rng.normal(size=(5, 4)), rng.normal(size=(3, 5)), rng.normal(size=4)
+    f = lambda x: ad.sum(ad.exp(B @ ad.tanh(A @ x)))
+    program = ad.compile(ad.hessian(f)).program(x)
+    assert all(v.ndim <= 2 for i in program.instructions if i.name == "matmul" for v in i.values())
+    same_tree(ad.compile(ad.hessian(f))(x), ad.jacobian(ad.grad(f), mode="reverse")(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_a_square_is_no_power(dtype: Any) -> None:
+    x = np.array([-2, 0, 3], dtype)
+    y = ad.tensor(x) ** 2
+    assert y.dtype == dtype and np.array_equal(y.array, x**2)
+    if dtype != np.int64:
+        same_tree(ad.hessian(lambda x: ad.sum(x**2))(x), 2 * np.eye(3, dtype=dtype))
+        assert "isnan" not in str(ad.compile(ad.hessian(lambda x: ad.sum(x**2))).program(x)), "guards against infinite partials"

@@ -135,7 +135,20 @@ def _power_by_exponent(x: Array, out: Array) -> Array:
     return out * log(where(equal(x, 0), 1.0, x))
 
 
-power = elementwise("power", _power_by_base, _power_by_exponent, times=_absorb_times)
+_power = elementwise("power", _power_by_base, _power_by_exponent, times=_absorb_times)
+
+
+def power(x: Array, y: Array) -> Array:
+    """``x ** y``. At ``y = 0`` the derivative by ``x`` is zero, at ``x = 0`` and ``y > 0`` that by ``y``, as the function is.
+
+    >>> import tinyad as ad
+    >>> ad.grad(ad.power)(0.0, 3.0)
+    np.float64(0.0)
+    """
+    # a square's derivatives can never be infinite, so they need no guards: a quarter of a Hessian's instructions
+    return square(x) if type(y) is int and y == 2 and hasattr(x, "dtype") else _power(x, y)
+
+
 hypot = elementwise("hypot", lambda x, out: _ratio(x, out), lambda y, out: _ratio(y, out))
 
 

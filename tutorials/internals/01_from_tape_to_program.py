@@ -102,7 +102,7 @@ def loss(params, x, y):
     scores = (hidden * H**-0.5) @ params["K2"].T + params["b2"]
     right = ad.sum(scores * y, axis=1)
     misfit = ad.mean(ad.logsumexp(scores, axis=1) - right)
-    decay = 0.5e-4 * (ad.sum(params["K1"] ** 2) + ad.sum(params["K2"] ** 2))
+    decay = 0.5e-4 * (ad.sum(params["K1"] ** 2.0) + ad.sum(params["K2"] ** 2.0))
     return misfit + decay
 
 
