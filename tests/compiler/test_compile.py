@@ -416,6 +416,13 @@ def test_verify_with_donated_arguments_and_generators() -> None:
         same(compiled(x3.copy(), ours), f(x3, theirs))
 
 
+def test_verify_notices_a_generator_made_anew_at_each_call() -> None:
+    """Nobody holds it, so only a comparison can tell that each call would use the numbers of the first."""
+    compiled = ad.compile(lambda x: x + np.random.default_rng().normal(size=3), verify=True)
+    with pytest.raises(VerificationError, match="or draws random numbers; pass that as an argument"):
+        compiled(x3)
+
+
 def test_arrays_used_while_they_are_filled() -> None:
     """An array from outside is taken as it is when it is used, not as it is at the end."""
 
