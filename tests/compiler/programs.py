@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinyad as ad
-from tinyad.compiler import blocks, joining, layout, parts, passes
+from tinyad.compiler import blocks, joining, layout, parts, products
 
 Array = np.ndarray[Any, Any]
 Draw = Callable[[Any], Any]
@@ -396,7 +396,7 @@ def recipes(draw: Draw, most: int = 12, numbers: bool = True) -> Recipe:
 def passes_at_work() -> Iterator[None]:
     """A context in which the passes that leave small arrays alone work on them too."""
     with ExitStack() as stack:
-        stack.enter_context(patch.object(passes, "SMALL", 0))
+        stack.enter_context(patch.object(products, "SMALL", 0))
         stack.enter_context(patch.object(parts, "number_of_threads", lambda: 3))
         stack.enter_context(patch.object(parts, "LONG", 0.0))
         stack.enter_context(patch.object(parts, "WORTH", 0.0))

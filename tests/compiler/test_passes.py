@@ -17,7 +17,7 @@ import tinyad as ad
 from tests.compiler.comparing import same
 from tests.compiler.programs import Recipe, passes_at_work, recipes
 from tests.compiler.test_random_programs import derivatives, traced
-from tinyad.compiler import blocks, layout, passes
+from tinyad.compiler import blocks, layout, passes, products, rewriting
 from tinyad.compiler.expand import EXPANSIONS, expand
 from tinyad.compiler.passes import PASSES, optimise
 from tinyad.program import Constant, Instruction, Program, Value, evaluate
@@ -294,7 +294,7 @@ def test_scalars_move_to_what_is_small(name: str) -> None:
 
 
 def test_scalars_stay_with_small_arrays_and_other_uses() -> None:
-    assert SMALL.size <= passes.SMALL < LARGE.size
+    assert SMALL.size <= products.SMALL < LARGE.size
     assert largest_multiplied(after(passes.move_scalars, lambda x, w: (0.3 * x) @ w, SMALL, W)) == SMALL.size
     for f in (
         lambda x, w: ((0.3 * x) @ w, 0.3 * x),
@@ -408,20 +408,23 @@ def without_first(right: Any) -> Any:
 
 MUTANTS = [
     Mutant(
-        "x - 0 is -x", IDENTITY_TABLE, "subtract", in_identity(lambda i, found: passes._renewed(i, "negative", [i.inputs[0]]))
+        "x - 0 is -x", IDENTITY_TABLE, "subtract", in_identity(lambda i, found: rewriting.renewed(i, "negative", [i.inputs[0]]))
     ),
     Mutant(
-        "x * -1 is x * x", IDENTITY_TABLE, "multiply", in_identity(lambda i, found: passes._renewed(i, "square", [i.inputs[1]]))
+        "x * -1 is x * x",
+        IDENTITY_TABLE,
+        "multiply",
+        in_identity(lambda i, found: rewriting.renewed(i, "square", [i.inputs[1]])),
     ),
-    Mutant("x + -y is x + y", IDENTITY_TABLE, "add", in_identity(lambda i, found: passes._renewed(i, "add", found.inputs))),
+    Mutant("x + -y is x + y", IDENTITY_TABLE, "add", in_identity(lambda i, found: rewriting.renewed(i, "add", found.inputs))),
     Mutant(
-        "x ** 2 is 2 x", IDENTITY_TABLE, "power", in_identity(lambda i, found: passes._renewed(i, "add", [i.inputs[0]] * 2))
+        "x ** 2 is 2 x", IDENTITY_TABLE, "power", in_identity(lambda i, found: rewriting.renewed(i, "add", [i.inputs[0]] * 2))
     ),
     Mutant("parameters do not matter", passes, "_frozen", lambda right: lambda params: ()),
     Mutant("numbers do not matter", passes, "repr", lambda right: lambda x: "number"),
     Mutant("all constants repeat a number", passes, "is_repeated", lambda right: lambda array: array.size > 0),
-    Mutant("transposed products in the wrong order", passes, "reversed", lambda right: lambda inputs: inputs),
-    Mutant("scalars lost on the way", passes, "_scale_product", lambda right: lambda *args: None),
+    Mutant("transposed products in the wrong order", products, "reversed", lambda right: lambda inputs: inputs),
+    Mutant("scalars lost on the way", products, "_scale_product", lambda right: lambda *args: None),
     Mutant("what is used is dead", passes, "without_unused", without_first),
     Mutant("sums twice as large", layout, "made_like", in_sums),
     Mutant("columns taken for rows", layout._Turned, "_turned", as_rows),

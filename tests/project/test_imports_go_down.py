@@ -56,6 +56,8 @@ ROOMS: list[str | list[str]] = [
     "tinyad/compiler/threads.py",
     "tinyad/compiler/parts.py",
     "tinyad/compiler/joining.py",
+    "tinyad/compiler/rewriting.py",
+    "tinyad/compiler/products.py",
     "tinyad/compiler/passes.py",
     "tinyad/compiler/lines.py",
     "tinyad/compiler/plan.py",

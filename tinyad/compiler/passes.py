@@ -32,7 +32,6 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import PRIMITIVES
 from ..loops import Loop, without_unused
 from ..program import Constant, Instruction, Program, Value
 from .blocks import group_in_blocks, is_elementwise
@@ -40,41 +39,14 @@ from .expand import expand
 from .joining import join_alike
 from .layout import examples_last, sums_as_products
 from .parts import split_among_threads
+from .products import fold_transposes, move_scalars
+from .rewriting import Rewrite, copied, renewed, rewritten, same
 
 __all__ = [
     "PASSES", "examples_last", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants",
     "is_repeated", "join_alike", "move_scalars", "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers",
     "share_subexpressions", "simplify", "split_among_threads", "sums_as_products",
 ]  # fmt: skip
-
-Rewrite = dict[Value, Any]
-"""What to use instead of a value."""
-
-
-def _renewed(instruction: Instruction, operation: str, inputs: Sequence[Any], out: Value | None = None, **params: Any) -> Any:
-    """An instruction in place of another, with its origin and, unless ``out`` is another value, its result."""
-    outputs = instruction.outputs if out is None else (out,)
-    return Instruction(PRIMITIVES[operation], tuple(inputs), params, outputs, instruction.line, instruction.section)
-
-
-def _rewritten(program: Program, instructions: list[Instruction], instead: Rewrite) -> Program:
-    """The program with other instructions, in which some values are replaced."""
-
-    def final(x: Any) -> Any:
-        while isinstance(x, Value) and x in instead:
-            x = instead[x]
-        return x
-
-    for instruction in instructions:
-        instruction.inputs = tuple([final(x) for x in instruction.inputs])
-    return Program(program.inputs, instructions, [final(x) for x in program.outputs], program.name)
-
-
-def _copied(program: Program) -> Program:
-    """A copy whose instructions may be changed."""
-    copies = [Instruction(i.operation, i.inputs, i.params, i.outputs, i.line, i.section) for i in program.instructions]
-    return Program(list(program.inputs), copies, list(program.outputs), program.name)
-
 
 # ---- dead code, constants, numbers
 
@@ -86,7 +58,7 @@ def remove_dead_code(program: Program) -> Program:
 
 def fold_constants(program: Program) -> Program:
     """Compute now what does not depend on the inputs."""
-    program = _copied(program)
+    program = copied(program)
     instead: Rewrite = {}
     kept = []
     for instruction in program.instructions:
@@ -100,7 +72,7 @@ def fold_constants(program: Program) -> Program:
                 instead[out] = np.asarray(x).item() if out.weak else Constant(out.name, x)
         else:
             kept.append(instruction)
-    return _rewritten(program, kept, instead)
+    return rewritten(program, kept, instead)
 
 
 def resolve_numbers(program: Program) -> Program:
@@ -108,7 +80,7 @@ def resolve_numbers(program: Program) -> Program:
 
     An array of no axes costs NumPy half of what a Python number does in a small operation (0.6 against 1.1 microseconds).
     """
-    program = _copied(program)
+    program = copied(program)
     known: dict[Hashable, Constant] = {}
     for instruction in program.instructions:
         if is_elementwise(instruction):
@@ -163,7 +135,7 @@ def _name_of_number(x: Any) -> str:
 
 def simplify(program: Program) -> Program:
     """Apply identities."""
-    program = _copied(program)
+    program = copied(program)
     instead: Rewrite = {}
     made: dict[Value, Instruction] = {}
     kept = []
@@ -179,7 +151,7 @@ def simplify(program: Program) -> Program:
                 continue
             made[instruction.out] = instruction
         kept.append(instruction)
-    return _rewritten(program, kept, instead)
+    return rewritten(program, kept, instead)
 
 
 def _use_unbroadcast(instruction: Instruction, made: dict[Value, Instruction]) -> None:
@@ -197,13 +169,6 @@ def _use_unbroadcast(instruction: Instruction, made: dict[Value, Instruction]) -
             instruction.inputs = tuple(inputs)
 
 
-def _same(x: Any, out: Value) -> Any:
-    """``x``, if it can stand for ``out``."""
-    if isinstance(x, Value) and x.shape == out.shape and x.dtype == out.dtype and x.weak == out.weak:
-        return x
-    return None
-
-
 def _equals(x: Any, number: float) -> bool:
     if isinstance(x, Constant):
         return x.size == 1 and not x.ndim and x.dtype.kind in "fc" and bool(x.array == number)
@@ -214,14 +179,14 @@ def _of_product(i: Instruction, made: dict[Value, Instruction]) -> Any:
     x, y = i.inputs
     for one, other in ((x, y), (y, x)):
         if _equals(one, 1.0):
-            return _same(other, i.out)
-        if _equals(one, -1.0) and _same(other, i.out) is not None:
-            return _renewed(i, "negative", (other,))
+            return same(other, i.out)
+        if _equals(one, -1.0) and same(other, i.out) is not None:
+            return renewed(i, "negative", (other,))
     return None
 
 
 def _of_quotient(i: Instruction, made: dict[Value, Instruction]) -> Any:
-    return _same(i.inputs[0], i.out) if _equals(i.inputs[1], 1.0) else None
+    return same(i.inputs[0], i.out) if _equals(i.inputs[1], 1.0) else None
 
 
 def _of_sum(i: Instruction, made: dict[Value, Instruction]) -> Any:
@@ -229,17 +194,17 @@ def _of_sum(i: Instruction, made: dict[Value, Instruction]) -> Any:
     for one, other in ((x, y), (y, x)):
         source = made.get(one) if isinstance(one, Value) else None
         if source is not None and source.name == "negative" and isinstance(other, Value):
-            return _renewed(i, "subtract", (other, source.inputs[0]))
+            return renewed(i, "subtract", (other, source.inputs[0]))
     return None
 
 
 def _of_difference(i: Instruction, made: dict[Value, Instruction]) -> Any:
     x, y = i.inputs
     if _equals(y, 0.0) and not np.signbit(float(y.array if isinstance(y, Constant) else y)):  # -0.0 - -0.0 is 0.0
-        return _same(x, i.out)
+        return same(x, i.out)
     source = made.get(y) if isinstance(y, Value) else None
     if source is not None and source.name == "negative":
-        return _renewed(i, "add", (x, source.inputs[0]))
+        return renewed(i, "add", (x, source.inputs[0]))
     return None
 
 
@@ -254,19 +219,19 @@ def _of_power(i: Instruction, made: dict[Value, Instruction]) -> Any:
         return None
     for number, name in ((2.0, "square"), (0.5, "sqrt")):
         if _equals(exponent, number) and x.shape == i.out.shape:
-            return _renewed(i, name, (x,))
-    return _same(x, i.out) if _equals(exponent, 1.0) else None
+            return renewed(i, name, (x,))
+    return same(x, i.out) if _equals(exponent, 1.0) else None
 
 
 def _of_reshape(i: Instruction, made: dict[Value, Instruction]) -> Any:
     (x,) = i.inputs
-    if _same(x, i.out) is not None:
+    if same(x, i.out) is not None:
         return x
     source = made.get(x)
     if source is not None and source.name == "reshape":
-        if _same(source.inputs[0], i.out) is not None:
+        if same(source.inputs[0], i.out) is not None:
             return source.inputs[0]
-        return _renewed(i, "reshape", source.inputs, rank=source.inputs[0].ndim, shape=i.out.shape)
+        return renewed(i, "reshape", source.inputs, rank=source.inputs[0].ndim, shape=i.out.shape)
     if source is not None and source.name == "matmul" and x.ndim == 2:
         return _product_of_vector(i, source, made)
     return None
@@ -280,7 +245,7 @@ def _product_of_vector(i: Instruction, product: Instruction, made: dict[Value, I
             continue
         vector, other = column.inputs[0], product.inputs[1 - k]
         if vector.ndim == 1 and isinstance(other, Value) and other.ndim == 2 and other.dtype == vector.dtype:
-            return _renewed(i, "matmul", (other, vector) if k else (vector, other))
+            return renewed(i, "matmul", (other, vector) if k else (vector, other))
     return None
 
 
@@ -296,7 +261,7 @@ def _of_permutation(i: Instruction, made: dict[Value, Instruction]) -> Any:
 
 
 def _unchanged(i: Instruction, made: dict[Value, Instruction]) -> Any:
-    return _same(i.inputs[0], i.out)
+    return same(i.inputs[0], i.out)
 
 
 _IDENTITIES: dict[str, Callable[[Instruction, dict[Value, Instruction]], Any]] = {
@@ -319,7 +284,7 @@ _IDENTITIES: dict[str, Callable[[Instruction, dict[Value, Instruction]], Any]] =
 
 def share_subexpressions(program: Program) -> Program:
     """Compute equal expressions once."""
-    program = _copied(program)
+    program = copied(program)
     instead: Rewrite = {}
     first: dict[Hashable, Instruction] = {}
     constants: dict[Hashable, Constant] = {}
@@ -334,7 +299,7 @@ def share_subexpressions(program: Program) -> Program:
             kept.append(instruction)
         else:
             instead.update(zip(instruction.outputs, earlier.outputs, strict=True))
-    return _rewritten(program, kept, instead)
+    return rewritten(program, kept, instead)
 
 
 _LARGEST_COMPARED = 1 << 14  # elements of constants that are looked at to find equal ones
@@ -357,162 +322,18 @@ def _frozen(params: Any) -> Hashable:
     return (type(params), params) if isinstance(params, (int, float)) else params
 
 
-# ---- products
-
-
-def fold_transposes(program: Program) -> Program:
-    """``(A @ B).T`` as ``B.T @ A.T``: BLAS reads transposed operands at no cost, where a transposed result is copied or slow."""
-    program = _copied(program)
-    made = {v: i for i in program.instructions for v in i.outputs}
-    uses = _uses(program)
-    kept = []
-    for instruction in program.instructions:
-        source = made.get(instruction.inputs[0]) if instruction.name == "matrix_transpose" else None
-        if source is None or source.name != "matmul" or len(uses[source.out]) != 1 or source.out in program.outputs:
-            kept.append(instruction)
-            continue
-        turned = []
-        for x in reversed(source.inputs):
-            before = made.get(x)
-            if before is not None and before.name == "matrix_transpose":
-                turned.append(before.inputs[0])
-                continue
-            out = Value(f"{x.name}_T", (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-            kept.append(_renewed(instruction, "matrix_transpose", (x,), out))
-            turned.append(out)
-        kept.append(_renewed(source, "matmul", turned, instruction.out))
-    return remove_dead_code(_rewritten(program, kept, {}))
-
-
-def _uses(program: Program) -> dict[Value, list[Instruction]]:
-    """The instructions that use a value, one entry for each use."""
-    found: dict[Value, list[Instruction]] = {v: [] for i in program.instructions for v in i.outputs}
-    for instruction in program.instructions:
-        for x in instruction.values():
-            found.setdefault(x, []).append(instruction)
-    return found
-
-
-SMALL = 1 << 13
-"""Passes over arrays up to this many elements cost about as much as a call of NumPy: nothing to gain by avoiding one."""
-
-
-def move_scalars(program: Program) -> Program:
-    """A number times a large array, used in products only, as the number times what is small in those products.
-
-    ``s * x`` first moves behind elementwise products with ``x``, then into the other operand or the result of each matrix
-    product, whichever is smaller.
-    """
-    program = _delayed_scalars(_copied(program))
-    uses = _uses(program)
-    kept: list[Instruction] = []
-    around: dict[Instruction, tuple[list[Instruction], list[Instruction]]] = {}
-    instead: Rewrite = {}
-    for instruction in program.instructions:
-        split = _scaled(instruction)
-        if split is None or instruction.out.size <= SMALL or instruction.out in program.outputs:
-            continue
-        scalar, x = split
-        found = _products(instruction.out, uses, program)
-        if found is None or any(p.inputs[0].dtype != p.inputs[1].dtype for p, _ in found):
-            continue
-        if sum(_smaller(p, v) for p, v in found) >= instruction.out.size:
-            continue
-        for product, scaled in found:
-            _scale_product(product, scaled, scalar, *around.setdefault(product, ([], [])))
-        instead[instruction.out] = x
-    for instruction in program.instructions:
-        if instruction.outputs[0] not in instead:
-            before, after = around.get(instruction, ((), ()))
-            kept += [*before, instruction, *after]
-    return _rewritten(program, kept, instead)
-
-
-def _scaled(instruction: Instruction) -> tuple[Any, Value] | None:
-    """``(scalar, x)`` of an instruction that computes scalar times ``x``."""
-    if instruction.name != "multiply":
-        return None
-    x, y = instruction.inputs
-    for scalar, other in ((x, y), (y, x)):
-        is_scalar = not isinstance(scalar, Value) or scalar.ndim == 0
-        if is_scalar and isinstance(other, Value) and _same(other, instruction.out) is not None:
-            return scalar, other
-    return None
-
-
-def _delayed_scalars(program: Program) -> Program:
-    """``(s * x) * y`` as ``s * (x * y)``, for large arrays and a product used once."""
-    made: dict[Value, Instruction] = {}
-    uses = _uses(program)
-    kept: list[Instruction] = []
-    for instruction in program.instructions:
-        if instruction.name == "multiply" and instruction.out.size > SMALL and _scaled(instruction) is None:
-            for k, x in enumerate(instruction.inputs):
-                source = made.get(x)
-                split = _scaled(source) if source is not None and len(uses[x]) == 1 else None
-                if split is None or x.shape != instruction.out.shape or x in program.outputs:
-                    continue
-                scalar, base = split
-                pair = [base, instruction.inputs[1 - k]]
-                inner = Value(instruction.out.name, instruction.out.shape, instruction.out.dtype)
-                kept.append(_renewed(instruction, "multiply", pair, inner))
-                uses[inner] = [instruction]
-                instruction = _renewed(instruction, "multiply", (scalar, inner))
-                break
-        made[instruction.outputs[0]] = instruction
-        kept.append(instruction)
-    return remove_dead_code(_rewritten(program, kept, {}))
-
-
-def _products(value: Value, uses: dict[Value, list[Instruction]], program: Program) -> list[tuple[Instruction, Value]] | None:
-    """The matrix products that use a value, perhaps transposed, with the operand that comes from it; ``None`` for other uses."""
-    found: list[tuple[Instruction, Value]] = []
-    for use in uses[value]:
-        if use.name == "matmul" and use.inputs[0] is not use.inputs[1]:
-            found.append((use, value))
-        elif use.name == "matrix_transpose" and use.out not in program.outputs:
-            more = _products(use.out, uses, program)
-            if more is None:
-                return None
-            found += more
-        else:
-            return None
-    return found or None
-
-
-def _smaller(product: Instruction, scaled: Value) -> int:
-    other: Value = next(x for x in product.inputs if x is not scaled)
-    return min(other.size, product.out.size)
-
-
-def _scale_product(
-    product: Instruction, scaled: Value, scalar: Any, before: list[Instruction], after: list[Instruction]
-) -> None:
-    """Put a scalar to the other operand of a product, computed ``before`` it, or to its result, ``after`` it."""
-    k = 1 if product.inputs[0] is scaled else 0
-    other = product.inputs[k]
-    if other.size <= product.out.size:
-        out = Value(f"{other.name}_scaled", other.shape, other.dtype)
-        before.append(_renewed(product, "multiply", (scalar, other), out))
-        product.inputs = tuple([out if i == k else x for i, x in enumerate(product.inputs)])
-    else:
-        out = Value(product.out.name, product.out.shape, product.out.dtype)
-        after.insert(0, _renewed(product, "multiply", (scalar, out), product.out))
-        product.outputs = (out,)
-
-
 # ---- loops
 
 
 def hoist_invariants(program: Program) -> Program:
     """Compute before a loop what is the same in each of its steps."""
-    program = _copied(program)
+    program = copied(program)
     kept: list[Instruction] = []
     for instruction in program.instructions:
         if isinstance(instruction.operation, Loop):
             instruction = _hoisted(instruction, instruction.operation, kept)
         kept.append(instruction)
-    return _rewritten(program, kept, {})
+    return rewritten(program, kept, {})
 
 
 def _hoisted(instruction: Instruction, loop: Loop, before: list[Instruction]) -> Instruction:
@@ -550,7 +371,7 @@ def _hoisted(instruction: Instruction, loop: Loop, before: list[Instruction]) ->
 
 def optimise_bodies(program: Program) -> Program:
     """All passes, in the bodies of loops."""
-    program = _copied(program)
+    program = copied(program)
     for instruction in program.instructions:
         if isinstance(instruction.operation, Loop):
             loop = instruction.operation
