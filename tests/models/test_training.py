@@ -322,7 +322,15 @@ def test_a_step_is_made_in_place_and_the_model_given_is_left_alone():
     assert not any(np.shares_memory(a, b) for a in tree.leaves(result.last) for b in tree.leaves(start))
 
 
-def test_an_interrupt_comes_between_two_steps():
+@pytest.fixture
+def interruptible():
+    """Interrupts as a program started from a terminal gets them: one started in the background is born deaf to them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_comes_between_two_steps(interruptible):
     def interrupting(steps):
         if steps == 9:
             signal.raise_signal(signal.SIGINT)
