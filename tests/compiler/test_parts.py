@@ -108,6 +108,13 @@ def test_parts_hold_all_but_what_all_examples_share() -> None:
     assert {x.shape for i in body.instructions for x in i.outputs if i.name == "tanh"} == {(4, 4)}, "a third of 12 examples"
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "complex64"])
+def test_products_and_sums_keep_their_dtype(dtype: str) -> None:
+    a, b = (np.arange(24).reshape(2, N) % 3).astype(dtype), (np.arange(24).reshape(N, 2) % 2).astype(dtype)
+    f = lambda a, b: (a @ b, ad.sum(a, axis=1), a[0] @ b)
+    same(ad.compile(f)(a, b), f(a, b), dtype)
+
+
 def test_results_by_row_are_put_together() -> None:
     f = lambda K, X: (ad.tanh(X @ K.T), ad.tanh(K @ X.T), ad.sum(X @ K.T, axis=1))
     compiled = ad.compile(f)

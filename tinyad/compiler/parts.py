@@ -226,6 +226,11 @@ def _of_part(shape: Sequence[int], axis: int | None, parts: int) -> tuple[int, .
     return tuple([n // parts if k == axis else n for k, n in enumerate(shape)])
 
 
+def _adds_up(x: Value) -> bool:
+    """Whether the sum of shares is of their dtype: NumPy adds short integers as long ones, and a product of booleans is no sum."""
+    return bool(np.add.reduce(np.empty(0, x.dtype)).dtype == x.dtype)
+
+
 # ---- the cut
 
 
@@ -293,7 +298,7 @@ class _Cut:
         known: Axes = [cut.get(x) if isinstance(x, Value) else None for x in i.inputs]
         rule = _rule(i) if any(k is not None for k in known) else None
         move = rule(i, known, parts) if rule is not None else None
-        if move is None:
+        if move is None or (move[1] == SHARE and not _adds_up(i.out)):
             return None
         fits = all(self.axis.get(x, k) == k for x, k in zip(i.inputs, move[0], strict=True) if isinstance(x, Value))
         return move if fits else None
