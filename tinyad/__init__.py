@@ -85,7 +85,7 @@ from .primitives.elementwise import atanh as arctanh
 from .primitives.elementwise import power as pow
 from .primitives.joining import concat, pad, stack
 from .primitives.joining import concat as concatenate
-from .primitives.linalg import cholesky, solve
+from .primitives.linalg import cholesky, eigh, eigvalsh, solve
 from .primitives.products import dot, einsum, matmul, outer, tensordot, vecdot
 from .primitives.reductions import broadcast_to, cumsum, logsumexp, max, mean, min, norm, std, sum, var
 from .primitives.searching import all, any, argmax, argmin, argsort, count_nonzero
@@ -103,6 +103,7 @@ from .primitives.shaping import (
     swapaxes,
     transpose,
 )
+from .primitives.special import erf
 from .require import require
 from .scanning import fori, scan
 from .tensor import Tensor
@@ -161,8 +162,11 @@ __all__ = [
     "divide",
     "dot",
     "dot_test",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "equal",
+    "erf",
     "exp",
     "expand_dims",
     "expm1",

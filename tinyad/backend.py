@@ -7,12 +7,17 @@ and bound the first time a type is seen, so that no rule contains an ``if`` abou
 
 from __future__ import annotations
 
+import importlib
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "Kernels", "asnumpy", "common_module", "is_array", "is_mutable", "module_of", "module_of_type", "register"]
+__all__ = [
+    "Array", "Kernels", "asnumpy", "common_module", "function_of", "is_array", "is_mutable", "module_of", "module_of_type",
+    "register",
+]  # fmt: skip
 
 Function = Callable[..., Any]
 Array = Any
@@ -77,6 +82,25 @@ def asnumpy(array: Array) -> np.ndarray[Any, Any]:
     """A NumPy array with the values of ``array``, copied from the GPU if it lives there."""
     module = module_of(array)
     return np.asarray(array) if module is np else module.asnumpy(array)
+
+
+def function_of(module: Any, name: str) -> Function:
+    """An array module's function, by its name with dots: ``"tanh"``, ``"linalg.inv"``; or SciPy's, ``"scipy.special.erf"``, for
+    CuPy's arrays that of cupyx.
+
+    Raises:
+        ImportError: if SciPy is needed and not installed.
+    """
+    if not name.startswith("scipy."):
+        return operator.attrgetter(name)(module)  # type: ignore[no-any-return]
+    package, _, name = name.rpartition(".")
+    home = "cupyx." if getattr(module, "__name__", "") == "cupy" else getattr(module, "scipy_prefix", "")
+    try:
+        return getattr(importlib.import_module(home + package), name)  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise ImportError(
+            f"{name}: it is computed by {home}{package}; install it with: pip install 'tinyad[special]'"
+        ) from error
 
 
 class Kernels(dict[type, Any]):

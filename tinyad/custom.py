@@ -15,11 +15,12 @@ from .backend import module_of
 from .batch import batch, over_examples, repeated, vmap
 from .contexts import recording
 from .forward import forward
-from .kinds import Deferred, Primitive
+from .kinds import Primitive
 from .primitives.joining import stack
 from .primitives.reductions import sum
 from .program import Program
 from .reverse import reverse
+from .several import NoArray, picked
 from .tape import Node, record, variable
 from .tensor import Tensor, unwrap
 from .trace import Trace, Traced, TracingError, constant, example_of, innermost, lifted_into
@@ -43,7 +44,7 @@ def stop_gradient(x: Any) -> Any:
 
 
 class Call(Primitive):
-    """A call of a user's function. Its result is a list of outputs; `_Pick` takes one of them.
+    """A call of a user's function, with a list of outputs.
 
     ``pull(cotangents, inputs)`` and ``push(tangents, inputs)`` have one entry per output or input, ``None`` for zero.
     """
@@ -84,46 +85,13 @@ def _for_each(rule: Function, many: Sequence[Any], saved: Sequence[Any]) -> Any:
     return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
 
 
-class _Pick(Primitive):
-    """One output of a `Call`."""
-
-    def __init__(self) -> None:
-        self.name = "pick"
-
-    def vjp(self, g: Any, node: Node, saved: Sequence[Any], parents: Sequence[Node | None]) -> Sequence[Any]:
-        index, count = node.params["index"], node.params["count"]
-
-        def add_to(total: Any) -> list[Any]:
-            several: list[Any] = [None] * count if total is None else total
-            several[index] = g  # an output has one pick, which is visited once
-            return several
-
-        return (Deferred(add_to),)
-
-    def jvp(self, tangents: Sequence[Any], node: Node, saved: Sequence[Any]) -> Any:
-        return tangents[0][node.params["index"]]
-
-
-_pick = _Pick()
-
-
-class _Several:
-    """Stands for the value of a node with several outputs, which has no shape of its own."""
-
-    shape = None
-    dtype = None
-
-
 def call(primitive: Call, inputs: Sequence[Any], older: Sequence[Node], outputs: Sequence[Any]) -> list[Any]:
     """Put one call on the tape. ``older`` are further nodes it depends on."""
     parents = (*[x.node if isinstance(x, Tensor) else None for x in inputs], *older)
     if all(parent is None for parent in parents):
         return list(outputs)
-    whole = record(primitive, parents, tuple([unwrap(x) for x in inputs]), {}, _Several())
-    if whole.node is None:
-        return [Tensor(y) for y in outputs]
-    count = len(outputs)
-    return [record(_pick, (whole.node,), (), {"index": i, "count": count}, y) for i, y in enumerate(outputs)]
+    whole = record(primitive, parents, tuple([unwrap(x) for x in inputs]), {}, NoArray())
+    return picked(whole.node, outputs) if whole.node is not None else [Tensor(y) for y in outputs]
 
 
 def _arrays(values: Sequence[Any]) -> list[Any]:
@@ -238,7 +206,7 @@ def checkpoint(f: Function) -> Function:
             inner_args, inner_kwargs = tree.unflatten(structure, list(values))
             return tree.flatten(f(*inner_args, **inner_kwargs))
 
-        start = variable(_Several()).node
+        start = variable(NoArray()).node
         assert start is not None
         places = _placeholders(current, inputs)
         written = len(current.instructions) if current is not None else 0

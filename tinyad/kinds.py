@@ -36,13 +36,13 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Kernels, module_of
+from .backend import Array, Kernels, function_of, module_of
 from .tape import NO_PARAMS, Node, record
 from .tensor import Tensor, unwrap
 
 __all__ = [
-    "NONDIFFERENTIABLE", "PRIMITIVES", "Deferred", "Primitive", "elementwise", "general", "linear", "multilinear",
-    "nondifferentiable",
+    "NONDIFFERENTIABLE", "PRIMITIVES", "Deferred", "General", "Primitive", "constant_like", "elementwise", "general", "linear",
+    "multilinear", "nondifferentiable", "publish",
 ]  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -70,7 +70,8 @@ class Primitive:
 
     Attributes:
         name: what messages and printed tapes call it.
-        forward: the array module's name for it, or a function of the module, the operands and the parameters.
+        forward: the array module's name for it (see `tinyad.backend.function_of`), or a function of the module, the operands and
+            the parameters.
         kernels: the function to run, by array type.
         apply: the function users call, on Tensors, arrays and numbers.
         maps_leading_axes: whether its rules take cotangents and tangents with extra leading axes; if not, it has ``vjps`` and
@@ -136,11 +137,11 @@ def behind_the_examples(operands: Sequence[Any], ranks: Sequence[int], mapped: S
 def _maker(forward: Forward) -> Callable[[Any], Function]:
     """From the declaration of a forward function to the function for an array module."""
     if isinstance(forward, str):
-        return lambda module: getattr(module, forward)
+        return lambda module: function_of(module, forward)
     return lambda module: functools.partial(forward, module)
 
 
-def _publish(primitive: Primitive, apply: Function, doc: str, table: dict[str, Primitive] = PRIMITIVES) -> Function:
+def publish(primitive: Primitive, apply: Function, doc: str, table: dict[str, Primitive] = PRIMITIVES) -> Function:
     """Enter the primitive in the table and dress its function for users."""
     if primitive.name in PRIMITIVES or primitive.name in NONDIFFERENTIABLE:
         raise ValueError(f"primitive {primitive.name!r} exists already")
@@ -153,9 +154,9 @@ def _publish(primitive: Primitive, apply: Function, doc: str, table: dict[str, P
     return apply
 
 
-def _positions(rule: Function, operands: Sequence[str], skip: int = 0) -> tuple[int, ...]:
-    """Where the arguments a rule names stand among the operands and the result."""
-    places = (*operands, "out")
+def _positions(rule: Function, operands: Sequence[str], results: Sequence[str] = ("out",), skip: int = 0) -> tuple[int, ...]:
+    """Where the arguments a rule names stand among the operands and the results."""
+    places = (*operands, *results)
     parameters = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return tuple(places.index(p.name) for p in parameters[skip:])
 
@@ -291,7 +292,7 @@ def elementwise(
     primitive = Elementwise(name, forward or name, partials, names, times)
     primitive.branches = branches
     build = {1: _unary, 2: _binary}.get(len(partials), _nary)
-    return _publish(primitive, build(primitive), doc or f"Elementwise ``{name}``, as NumPy's.")
+    return publish(primitive, build(primitive), doc or f"Elementwise ``{name}``, as NumPy's.")
 
 
 def _unary(primitive: Elementwise) -> Function:
@@ -355,13 +356,13 @@ def _nary(primitive: Primitive) -> Function:
         out = kernels.common(arrays)(*arrays, **params)
         places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
         if places.count(None) == len(places):
-            return _constant(out, operands)
+            return constant_like(out, operands)
         return record(primitive, places, primitive.keep(arrays, out, places), params, out)
 
     return apply
 
 
-def _constant(out: Any, operands: Sequence[Any]) -> Any:
+def constant_like(out: Any, operands: Sequence[Any]) -> Any:
     """A result that is off the tape: a Tensor if an operand was one."""
     return Tensor(out) if any(type(operand) is Tensor for operand in operands) else out
 
@@ -452,11 +453,11 @@ def linear(name: str, forward: Forward, transpose: Function, batch: Function | N
         array = unwrap(x)
         out = kernels.common([array, *constants])(array, *constants, **params)
         if type(x) is not Tensor or x.node is None:
-            return _constant(out, (x,))
+            return constant_like(out, (x,))
         nobody = [None] * len(constants)
         return record(primitive, (x.node, *nobody), (None, *constants), params, out)
 
-    return _publish(primitive, apply, doc)
+    return publish(primitive, apply, doc)
 
 
 def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = "") -> Function:
@@ -465,7 +466,7 @@ def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = 
     Its functions take a parameter ``shapes``, the operands' shapes, because a constant operand has no node to ask.
     """
     primitive = JointlyLinear(name, forward, transpose)
-    return _publish(primitive, _nary(primitive), doc)
+    return publish(primitive, _nary(primitive), doc)
 
 
 # ---- multilinear
@@ -547,7 +548,7 @@ def multilinear(
         of_stacks: a faster way to the same result where an operand has more axes in front, as tangents of a Jacobian have.
     """
     primitive = Multilinear(name, forward, transpose, missing, allocates, batch, of_stacks)
-    return _publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
+    return publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
 
 
 # ---- general
@@ -556,13 +557,21 @@ def multilinear(
 class General(Primitive):
     """A function whose rules are declared one by one."""
 
-    def __init__(self, name: str, forward: Forward, vjp: Function, jvp: Function, operands: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        forward: Forward,
+        vjp: Function,
+        jvp: Function,
+        operands: Sequence[str],
+        results: Sequence[str] = ("out",),
+    ) -> None:
         super().__init__(name, forward)
         self.vjp_rule, self.jvp_rule, self.operands = vjp, jvp, tuple(operands)
-        self.vjp_needs = _positions(vjp, operands, skip=1)
-        self.jvp_needs = _positions(jvp, operands, skip=len(operands))
+        self.vjp_needs = _positions(vjp, operands, results, skip=1)
+        self.jvp_needs = _positions(jvp, operands, results, skip=len(operands))
         needed = {*self.vjp_needs, *self.jvp_needs}
-        self.kept = tuple(place in needed for place in range(len(operands) + 1))
+        self.kept = tuple(place in needed for place in range(len(operands) + len(results)))
 
     def keep(self, arrays: Sequence[Any], out: Any, places: Sequence[Node | None]) -> tuple[Any, ...]:
         return tuple([array if kept else None for array, kept in zip((*arrays, out), self.kept, strict=True)])
@@ -592,7 +601,7 @@ def general(
         operands: what the rules call the operands.
     """
     primitive = General(name, forward, vjp, jvp, operands)
-    return _publish(primitive, _nary(primitive), doc)
+    return publish(primitive, _nary(primitive), doc)
 
 
 # ---- no derivative
@@ -605,9 +614,9 @@ def nondifferentiable(name: str, forward: Forward | None = None, doc: str = "") 
 
     def apply(*operands: Any, **params: Any) -> Array:
         arrays = [unwrap(operand) for operand in operands]
-        return _constant(kernels.common(arrays)(*arrays, **params), operands)
+        return constant_like(kernels.common(arrays)(*arrays, **params), operands)
 
-    return _publish(
+    return publish(
         primitive, apply, doc or f"Elementwise ``{name}``, as NumPy's; it has no derivative, so the result is a constant.",
         NONDIFFERENTIABLE,
     )  # fmt: skip

@@ -245,11 +245,13 @@ class Trace:
         return known
 
     def call(self, operation: Operation, operands: Sequence[Any], params: dict[str, Any]) -> Any:
-        """Write down one operation of one result, and give the result."""
+        """Write down one operation, and give its result, or a list of them."""
         if operation is constant.primitive and not self.differentiable:  # type: ignore[attr-defined]
             return operands[0]
         operands = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in operands]
         out = _like_result(operation, [example_of(x) for x in operands], params)
+        if isinstance(out, (list, tuple)):
+            return self.emit(operation, operands, params, list(out))
         shown = [x.value for x in operands if self._owns(x) and _share_memory(out, x.example)]
         if operation.name in _OF_NUMBERS and all(_is_number(x) for x in operands):
             out = np.asarray(out).item()  # between Python numbers: it stays one
@@ -314,8 +316,10 @@ class Trace:
         if instruction is None:
             return Tensor(out, node)
         node.line = instruction.line  # type: ignore[assignment]
-        if instruction.operation is not primitive:  # one of several results of a call, whose operands were taken care of
-            return Tensor(out, node)
+        if instruction.operation is not primitive:  # one of several results
+            if parents[0].primitive is not instruction.operation:  # of a call, whose operands were taken care of
+                return Tensor(out, node)
+            parents = parents[0].parents
         inputs = list(instruction.inputs)
         for k, parent in enumerate(parents[: len(inputs)]):
             operand = inputs[k]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import tinyad as ad
 from tests.compiler.comparing import Array, replays
-from tests.primitives.table import SEEDS, TABLE, Row, elementwise
+from tests.primitives.sampling import SEEDS, Row, elementwise
+from tests.primitives.table import TABLE
 from tinyad.compiler.expand import EXPANSIONS
 from tinyad.compiler.lines import LINES, line_of
 from tinyad.kinds import NONDIFFERENTIABLE, PRIMITIVES

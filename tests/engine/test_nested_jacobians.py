@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tinyad as ad
-from tests.primitives.table import TABLE, Row
+from tests.primitives.sampling import Row
+from tests.primitives.table import TABLE
 
 MODES = ("reverse", "forward")
 

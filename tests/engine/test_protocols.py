@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinyad as ad
-from tinyad import operators
+from tinyad import numpy_protocols, operators
 from tinyad.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -54,10 +54,10 @@ DOMAINS: dict[str, tuple[Array, ...]] = {
 BITWISE = (np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)  # of masks: see test_masks_combine_as_in_numpy
 
 
-@pytest.mark.parametrize("ufunc", [u for u in operators.UFUNCS if u not in BITWISE], ids=lambda ufunc: ufunc.__name__)
+@pytest.mark.parametrize("ufunc", [u for u in numpy_protocols.UFUNCS if u not in BITWISE], ids=lambda ufunc: ufunc.__name__)
 def test_ufunc(ufunc: Any) -> None:
     arrays = DOMAINS.get(ufunc.__name__, (A, B)[: ufunc.nin])
-    agrees(operators.UFUNCS[ufunc], ufunc, *arrays)
+    agrees(numpy_protocols.UFUNCS[ufunc], ufunc, *arrays)
 
 
 NUMPY_NAMES = {
@@ -68,7 +68,7 @@ NUMPY_NAMES = {
 
 @pytest.mark.parametrize("name", NUMPY_NAMES)
 def test_ufunc_is_the_function_of_that_name(name: str) -> None:
-    assert operators.UFUNCS[getattr(np, name)] is getattr(ad, NUMPY_NAMES[name])
+    assert numpy_protocols.UFUNCS[getattr(np, name)] is getattr(ad, NUMPY_NAMES[name])
 
 
 # ---- other functions
@@ -134,7 +134,7 @@ def test_function(theirs: Callable[..., Any], ours: Callable[..., Any], arrays: 
 
 
 def test_every_function_of_the_table_is_tested() -> None:
-    assert {row[0] for row in CALLS} == set(operators.FUNCTIONS)
+    assert {row[0] for row in CALLS} == set(numpy_protocols.FUNCTIONS)
 
 
 CONSTANTS: list[tuple[Any, tuple[Any, ...]]] = [
@@ -155,7 +155,7 @@ def test_function_with_a_plain_result(function: Any, args: tuple[Any, ...]) -> N
 
 
 def test_every_function_with_a_plain_result_is_tested() -> None:
-    assert {function for function, _ in CONSTANTS} == operators.CONSTANT_FUNCTIONS
+    assert {function for function, _ in CONSTANTS} == numpy_protocols.CONSTANT_FUNCTIONS
 
 
 def test_a_function_written_for_numpy_differentiates_unchanged() -> None:

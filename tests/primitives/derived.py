@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tinyad as ad
-from tests.primitives.table import Array, Row
+from tests.primitives.sampling import Array, Row
 from tinyad.checking.numeric import numeric_jacobian
 
 NUMERIC = 1e-7  # relative to the largest entry: fourth-order differences in float64

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tinyad as ad
-from tests.primitives.table import SEEDS, TABLE, Array, Draw, Row, anywhere, axes_of, elementwise, values
+from tests.primitives.sampling import SEEDS, Array, Draw, Row, anywhere, axes_of, elementwise, values
+from tests.primitives.table import TABLE
 from tinyad import kinds, reverse
 from tinyad.kinds import NONDIFFERENTIABLE, PRIMITIVES
 from tinyad.primitives import indexing, products

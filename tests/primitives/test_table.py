@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import tinyad as ad
 from tests.primitives import derived
-from tests.primitives.table import SEEDS, TABLE, Row, above_one, inside_unit, positive
+from tests.primitives.sampling import SEEDS, Row, above_one, inside_unit, positive
+from tests.primitives.table import TABLE
 from tinyad.kinds import PRIMITIVES, Elementwise
 
 EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
@@ -33,7 +34,7 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))
 def test_every_primitive_has_a_row(name: str) -> None:
-    assert any(name in row.primitives for row in TABLE), f"primitive {name!r} has no row in tests/primitives/table.py"
+    assert any(name in row.primitives for row in TABLE), f"primitive {name!r} has no row in tests/primitives/rows/"
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.name in ELEMENTWISE], ids=lambda row: row.name)

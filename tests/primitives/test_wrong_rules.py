@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import tinyad as ad
 from tests.primitives import derived
-from tests.primitives.table import TABLE, Row
+from tests.primitives.sampling import Row
+from tests.primitives.table import TABLE
 from tinyad import reverse
 from tinyad.kinds import PRIMITIVES, Deferred
 from tinyad.primitives.indexing import _fill, _rank_of_result

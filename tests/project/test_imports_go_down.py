@@ -24,6 +24,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/tensor.py",
     "tinyad/tape.py",
     "tinyad/kinds.py",
+    "tinyad/several.py",
     [
         "tinyad/primitives/shaping.py",
         "tinyad/primitives/elementwise.py",
@@ -33,6 +34,7 @@ ROOMS: list[str | list[str]] = [
         "tinyad/primitives/joining.py",
         "tinyad/primitives/products.py",
         "tinyad/primitives/linalg.py",
+        "tinyad/primitives/special.py",
     ],
     "tinyad/primitives/__init__.py",
     "tinyad/creation.py",
@@ -42,6 +44,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/tree.py",
     "tinyad/program.py",
     "tinyad/trace.py",
+    "tinyad/numpy_protocols.py",
     "tinyad/operators.py",
     "tinyad/batch.py",
     "tinyad/require.py",

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import function_of
 from ..primitives.indexing import _broadcast_axes
 from ..program import Constant, Instruction, Value
 
-__all__ = ["LINES", "OPERATORS", "accepts_out", "index_text", "is_view", "line_of", "number_text", "shape_text"]
+__all__ = ["LINES", "OPERATORS", "accepts_out", "index_text", "is_view", "line_of", "module_of_line", "number_text", "shape_text"]
 
 Line = Callable[[Instruction, Sequence[str], str | None], str]
 
@@ -77,7 +78,7 @@ _FASTER = frozenset(list(OPERATORS)[:5])
 def _ufunc(i: Instruction, x: Sequence[str], out: str | None) -> str:
     if i.out.ndim == 0 and out is None and i.name in (OPERATORS if i.out.weak else _FASTER):
         return OPERATORS[i.name].format(*x)
-    return _call(f"np.{i.operation.forward}", x, out)
+    return _call(_callee(i), x, out)
 
 
 def _matmul(i: Instruction, x: Sequence[str], out: str | None) -> str:
@@ -238,6 +239,31 @@ _FRESH = {"argmax", "argmin", "argsort", "asarray", "cholesky", "isclose", "roll
 """Functions of NumPy without ``out=``."""
 
 
+def _forward(instruction: Instruction) -> str:
+    """The name of the function that computes an instruction; empty where it has none."""
+    forward = getattr(instruction.operation, "forward", "")
+    return forward if isinstance(forward, str) else ""
+
+
+def module_of_line(instruction: Instruction) -> str:
+    """What the line of an instruction needs to be imported, beside NumPy; empty for nothing."""
+    forward = _forward(instruction)
+    return forward.rpartition(".")[0] if forward.startswith("scipy.") else ""
+
+
+def _callee(i: Instruction) -> str:
+    return _forward(i) if module_of_line(i) else f"np.{_forward(i)}"
+
+
+def _is_ufunc(i: Instruction) -> bool:
+    return _forward(i) != "" and isinstance(function_of(np, _forward(i)), np.ufunc)
+
+
+def _by_name(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    """A call of the function a primitive is declared with; parameters have the names that the function knows."""
+    return _call(_callee(i), [*x, *[f"{key}={value!r}" for key, value in i.params.items()]], None)
+
+
 def line_of(instruction: Instruction) -> Line:
     """How to write an instruction.
 
@@ -247,15 +273,16 @@ def line_of(instruction: Instruction) -> Line:
     line = LINES.get(instruction.name) or getattr(instruction.operation, "line", None)
     if line is not None:
         return line
-    forward = getattr(instruction.operation, "forward", None)
-    if isinstance(forward, str) and isinstance(getattr(np, forward, None), np.ufunc):
-        return _ufunc
+    if _forward(instruction):
+        return _ufunc if _is_ufunc(instruction) else _by_name
     raise NotImplementedError(f"compile: no line of NumPy is known for the primitive {instruction.name}; add one to LINES")
 
 
 def accepts_out(instruction: Instruction) -> bool:
     """Whether the result can be written to given memory."""
     if instruction.name in _FRESH or instruction.out.weak or len(instruction.outputs) != 1:
+        return False
+    if instruction.name not in LINES and _forward(instruction) and not _is_ufunc(instruction):
         return False
     if instruction.name in STATEMENTS or instruction.name not in VIEWS:
         return not (hasattr(instruction.operation, "line") or hasattr(instruction.operation, "statements"))

@@ -21,7 +21,7 @@ import numpy as np
 from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value, distinct
 from . import threads
-from .lines import OPERATORS, STATEMENTS, is_view, line_of, number_text, shape_text
+from .lines import OPERATORS, STATEMENTS, is_view, line_of, module_of_line, number_text, shape_text
 from .parts import Parts, products_take_one_thread
 from .passes import is_repeated
 from .plan import Block, Plan, plan, plan_of_body
@@ -36,7 +36,7 @@ _THREADS = "from tinyad.compiler.threads import "
 """Begins a line in whose place programs that run by themselves have that module's text."""
 
 _NEEDED = frozenset(
-    ["np", "given", "range", "reversed", "float", "complex", "abs", "make_part", "part", "parts", *vars(threads)]
+    ["np", "scipy", "given", "range", "reversed", "float", "complex", "abs", "make_part", "part", "parts", *vars(threads)]
 )
 """Names that the text itself uses."""
 
@@ -143,6 +143,7 @@ class _Module:
         self.arrays: dict[int, str] = {}
         self.functions: list[str] = []
         self.helpers: list[str] = []
+        self.imports: set[str] = set()
         self._of_its_own()
 
     def _of_its_own(self) -> None:
@@ -159,7 +160,8 @@ class _Module:
 
     def head(self, program: Program) -> list[str]:
         """The lines before the function."""
-        lines = [f"# {program.name}: {len(program.instructions)} operations", "import numpy as np"]
+        imports = ["import numpy as np", *[f"import {name}" for name in sorted(self.imports)]]
+        lines = [f"# {program.name}: {len(program.instructions)} operations", *imports]
         lines += ["", f"{_THREADS}{', '.join(self.helpers)}", ""] if self.helpers else [""]
         if any(isinstance(x, np.ndarray) for x in self.given.values()):
             lines += [LOADING, ""]
@@ -267,6 +269,10 @@ class _Scope:
         if hasattr(instruction.operation, "statements"):
             return instruction.operation.statements(instruction, operands)  # type: ignore[no-any-return]
         line = line_of(instruction)
+        if needed := module_of_line(instruction):
+            self.module.imports.add(needed)
+        if len(instruction.outputs) > 1:
+            return [f"{', '.join(value.name for value in instruction.outputs)} = {line(instruction, operands, None)}"]
         if is_view(instruction, self.plan):
             return self._view(out, line(instruction, operands, None))
         memory = self._memory(out)

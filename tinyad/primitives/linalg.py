@@ -1,14 +1,18 @@
-"""Linear algebra: solve and cholesky, on matrices in the last two axes."""
+"""Linear algebra: on matrices in the last two axes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 from ..backend import Array, module_of
 from ..kinds import general
+from ..several import several
 from ..tensor import unwrap
 from .products import matmul
 from .shaping import expand_dims, matrix_transpose, shape_of, squeeze
 
-__all__ = ["cholesky", "solve"]
+__all__ = ["EighResult", "cholesky", "eigh", "eigvalsh", "solve"]
 
 
 def _check_square(name: str, a: Array) -> None:
@@ -98,3 +102,53 @@ def cholesky(a: Array) -> Array:
     """
     _check_square("cholesky", a)
     return _cholesky(0.5 * (a + matrix_transpose(a)))
+
+
+# ---- eigenvalues
+
+
+def _eigh_middle(inner: Array, w: Array) -> Array:
+    """``inner[i, j] / (w[j] - w[i])`` off the diagonal, and 0 on it."""
+    xp = module_of(unwrap(w))
+    one = xp.eye(w.shape[-1], dtype=unwrap(w).dtype)
+    return inner * (1.0 - one) / (expand_dims(w, -2) - expand_dims(w, -1) + one)
+
+
+def _eigh_vjp(g: Sequence[Array | None], w: Array, v: Array) -> Array:
+    gw, gv = g
+    middle = 0.0
+    if gv is not None:
+        middle = _eigh_middle(matmul(matrix_transpose(v), gv), w)
+    if gw is not None:
+        xp = module_of(unwrap(w))
+        middle = middle + expand_dims(gw, -2) * xp.eye(w.shape[-1], dtype=unwrap(w).dtype)
+    full = matmul(matmul(v, middle), matrix_transpose(v))
+    return 0.5 * (full + matrix_transpose(full))
+
+
+def _eigh_jvp(dx: Array, w: Array, v: Array) -> tuple[Array, Array]:
+    xp = module_of(unwrap(w))
+    inner = matmul(matmul(matrix_transpose(v), dx), v)
+    dw = (inner * xp.eye(w.shape[-1], dtype=unwrap(w).dtype)).sum(axis=-1)
+    return dw, matmul(v, _eigh_middle(inner, w))
+
+
+_eigh = several("eigh", "linalg.eigh", _eigh_vjp, _eigh_jvp, operands=("x",), results=("w", "v"))
+
+
+class EighResult(NamedTuple):
+    """What `eigh` gives."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+def eigh(a: Array) -> EighResult:
+    """Eigenvalues and eigenvectors of symmetric matrices of shape (..., n, n)."""
+    _check_square("eigh", a)
+    return EighResult(*_eigh(0.5 * (a + matrix_transpose(a))))
+
+
+def eigvalsh(a: Array) -> Array:
+    """The eigenvalues of symmetric matrices."""
+    return eigh(a).eigenvalues
