@@ -98,6 +98,8 @@ GOALS = [
     Goal("(f) diffrax", 1.5, against("jax diffrax", "f", ["ode"])),
     Goal("(f) first result, JAX jit", 1 / 10, against("jax jit", "f", ["ode"], kind="first"), faster=True),
     Goal("(f) first result, diffrax", 1 / 10, against("jax diffrax", "f", ["ode"], kind="first"), faster=True),
+    Goal("(g) PyTorch eager", 1.5, against("torch eager", "g", ["adam-convnet-64"])),
+    Goal("(g) PyTorch eager, with the doctor's setting", 1.5, against("torch eager", "g", ["adam-convnet-64"], DOCTOR)),
     Goal("(h) peak memory, tinyad eager", 0.5, against("tinyad eager", "h", GRADIENTS, kind="peak"), "largest"),
     Goal("(h) growth over 10,000 replays", 0.1, [(("h", "leak", key(SIZES[0]), COMPILED), None)], unit=" MB"),
     Goal("(i) first result, ResNet of 32 layers", 0.2, [(("i", "first", FIRST[1], COMPILED), None)], unit=" s"),

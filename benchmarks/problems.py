@@ -81,6 +81,17 @@ def mlp(params, X, tanh, affine=affine, scalar=float):
     return affine(z, params["K"][-1], params["b"][-1])
 
 
+def convnet(params, X, tanh, affine=affine, scalar=float, *, conv, relu, max_pool):
+    """Scores of images (N, channels, 28, 28): convolutions 3 x 3, each with relu and pooling 2 x 2, then a linear classifier.
+
+    ``conv`` pads images so that they keep their size.
+    """
+    z = X
+    for K, b in zip(params["K"], params["b"], strict=True):
+        z = max_pool(relu(conv(z, K) + b[:, None, None]))
+    return affine(z.reshape(len(X), -1), params["A"], params["c"])
+
+
 def generator():
     """Random numbers, always the same, and float32 normal ones."""
     rng = np.random.default_rng(0)
@@ -120,6 +131,21 @@ def mlp_problem(N, *widths):
     params = mlp_params(normal, *widths)
     C, labels = classes_of(rng, N, widths[-1])
     return mlp, params, normal(N, widths[0]), C, labels
+
+
+def convnet_problem(N, *channels):
+    """Images (N, 1, 28, 28), as those of MNIST are, and kernels for these numbers of channels."""
+    rng, normal = generator()
+    ends = 28 // 2 ** len(channels)
+    sizes = list(zip(channels, (1, *channels), strict=False))
+    params = {
+        "K": [normal(m, n, 3, 3) / np.float32((9 * n) ** 0.5) for m, n in sizes],
+        "b": [normal(m) for m in channels],
+        "A": normal(10, channels[-1] * ends**2) / np.float32(channels[-1] ** 0.5 * ends),
+        "c": normal(10),
+    }
+    C, labels = classes_of(rng, N)
+    return convnet, params, normal(N, 1, 28, 28), C, labels
 
 
 def direction_problem(N, W, D):

@@ -6,7 +6,7 @@ Source: Squire and Trapp, SIAM Review 40 (1998).
 
 import numpy as np
 
-from problems import ADAM, RATE, STEPS, mlp, resnet, rk4, tree_map
+from problems import ADAM, RATE, STEPS, convnet, mlp, resnet, rk4, tree_map
 
 H = 1e-30
 
@@ -87,7 +87,50 @@ def mlp_backward(params, zs, g):
     return gradient, g
 
 
-SWEEPS = {resnet: (resnet_forward, resnet_backward), mlp: (mlp_forward, mlp_backward)}
+def windows(z):
+    """The 3 x 3 windows of images with a border of zeros: (N, channels, height, width, 3, 3)."""
+    z = np.pad(z, [(0, 0), (0, 0), (1, 1), (1, 1)])
+    return np.lib.stride_tricks.sliding_window_view(z, (3, 3), (2, 3))
+
+
+def quarters(z):
+    """The 2 x 2 windows of images, flattened: (N, channels, height / 2, width / 2, 4)."""
+    N, M, H, W = z.shape
+    return z.reshape(N, M, H // 2, 2, W // 2, 2).swapaxes(3, 4).reshape(N, M, H // 2, W // 2, 4)
+
+
+def convnet_forward(params, X):
+    z, saved = X, []
+    for K, b in zip(params["K"], params["b"], strict=True):
+        a = np.maximum(np.einsum("nchwij,mcij->nmhw", windows(z), K, optimize=True) + b[:, None, None], 0)
+        saved.append((z, a))
+        z = quarters(a).max(axis=-1)
+    flat = z.reshape(len(X), -1)
+    return flat @ params["A"].T + params["c"], (saved, flat)
+
+
+def convnet_backward(params, saved, g):
+    saved, flat = saved
+    gradient = {"K": [], "b": [], "A": g.T @ flat, "c": g.sum(axis=0)}
+    g = g @ params["A"]
+    for K, (z, a) in zip(params["K"][::-1], saved[::-1], strict=True):
+        N, M, H, W = a.shape
+        top = quarters(a) == quarters(a).max(
+            axis=-1, keepdims=True
+        )  # where several are largest all are 0, and relu lets none by
+        g = (top * g.reshape(N, M, H // 2, W // 2, 1)).reshape(N, M, H // 2, W // 2, 2, 2).swapaxes(3, 4).reshape(a.shape)
+        g = g * (a > 0)
+        gradient["K"].insert(0, np.einsum("nchwij,nmhw->mcij", windows(z), g, optimize=True))
+        gradient["b"].insert(0, g.sum(axis=(0, 2, 3)))
+        g = np.einsum("nmhwij,mcij->nchw", windows(g), K[:, :, ::-1, ::-1], optimize=True)
+    return gradient, g
+
+
+SWEEPS = {
+    resnet: (resnet_forward, resnet_backward),
+    mlp: (mlp_forward, mlp_backward),
+    convnet: (convnet_forward, convnet_backward),
+}
 
 
 def cross_entropy(S, C):
@@ -127,21 +170,26 @@ def gnvp(network, params, X, C, labels, v):
 
 
 def train(calls):
-    """The last loss and the weights after some steps of Adam (Kingma and Ba, 2015, algorithm 1)."""
-    b1, b2, eps = ADAM.values()
+    """The last loss and the weights after some steps of Adam."""
 
     def trained(network, params, X, C, labels):
         params, X, C = double((params, X, C))
         m = s = tree_map(np.zeros_like, params)
         for t in range(1, calls + 1):
             loss, g = loss_gradient(network, params, X, C)
-            m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, m, g)
-            s = tree_map(lambda s, g: b2 * s + (1 - b2) * g * g, s, g)
-            rate, scale = RATE / (1 - b1**t), 1 / (1 - b2**t)
-            params = tree_map(lambda p, m, s: p - rate * m / (np.sqrt(scale * s) + eps), params, m, s)  # noqa: B023
+            params, m, s = adam(params, m, s, g, t)
         return loss, params
 
     return trained
+
+
+def adam(params, m, s, g, t):
+    """The weights and the two means after step t of Adam (Kingma and Ba, 2015, algorithm 1)."""
+    b1, b2, eps = ADAM.values()
+    m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, m, g)
+    s = tree_map(lambda s, g: b2 * s + (1 - b2) * g * g, s, g)
+    rate, scale = RATE / (1 - b1**t), 1 / (1 - b2**t)
+    return tree_map(lambda p, m, s: p - rate * m / (np.sqrt(scale * s) + eps), params, m, s), m, s
 
 
 # ------------------------------------------------------------------ functions of 100 variables

@@ -63,6 +63,7 @@ def prepare(workload, chosen, sample_seconds):
                 answers[style] = compared(WORKLOADS[workload], step)
                 steps[workload, style] = step, calls_in(step, sample_seconds)
             except Exception as error:
+                # Whatever it is: what an engine fails at is said in the table, and the others go on.
                 traceback.print_exc()
                 answers[style] = {"failed": reason(error)}
     return answers
@@ -172,6 +173,7 @@ def main():
         try:
             answer = {"answer": globals()[request.pop("do")](**request)}
         except Exception:
+            # Whatever it is: the parent waits for an answer, and raises the error over there.
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)
 

@@ -69,6 +69,7 @@ WORKLOADS = {
     "chain": chain("101 primitives, 1 MB", problems.long_chain, np.linspace(-1, 1, 131072)),
     "adam-mlp-64": training("Adam, MLP 784-256-10, batch 64", problems.mlp_problem, 64, 784, 256, 10),
     "adam-mlp-1024": training("Adam, MLP, batch 1024", problems.mlp_problem, 1024, 784, 256, 10),
+    "adam-convnet-64": training("Adam, 28 x 28 images, batch 64", problems.convnet_problem, 64, 16, 32),
     "jacobian": matrix("jacobian", problems.map_of_100),
     "hessian": matrix("hessian", problems.function_of_100),
     "ode": Workload("neural ODE, 100 steps", "ode", problems.ode_problem, reference.ode, tolerance=1e-4),
@@ -127,6 +128,11 @@ SECTIONS = {
         "A neural ODE",
         (timed("ode"), ("first", ["ode"], COMPILERS)),
         "100 steps of Runge and Kutta for a network 2-64-2 and 128 points; value and gradient of a loss on the last state.",
+    ),
+    "g": Section(
+        "A convolutional network",
+        (timed("adam-convnet-64", by=["tinyad", "jax", "torch"]),),
+        "A training step with Adam: two convolutions 3 x 3 to 16 and 32 channels, with relu and pooling, and a linear classifier.",
     ),
     "h": Section(
         "Memory",

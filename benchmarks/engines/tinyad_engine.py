@@ -1,10 +1,11 @@
+from functools import partial
 from operator import attrgetter
 
 import numpy as np
 
 import tinyad as ad
 from engines import by_backward, clear, training
-from problems import ADAM, RATE, STEPS, rk4, tree_map
+from problems import ADAM, RATE, STEPS, convnet, rk4, tree_map
 from tinyad import optim
 
 PARTS, NUMPY = ["tinyad"], True
@@ -20,7 +21,15 @@ def cross_entropy(S, C):
     return (ad.logsumexp(S, axis=1) - (S * C).sum(axis=1)).mean()
 
 
+def own(network):
+    """A network of images with tinyad's functions."""
+    if network is not convnet:
+        return network
+    return partial(convnet, conv=partial(ad.conv, padding=1), relu=ad.relu, max_pool=partial(ad.max_pool, size=2))
+
+
 def loss_of(network):
+    network = own(network)
     return lambda params, X, C: cross_entropy(network(params, X, ad.tanh), C)
 
 

@@ -1,10 +1,11 @@
 import warnings
+from functools import partial
 
 import torch
 from torch.nn import functional as F
 
 from engines import by_backward, clear
-from problems import ADAM, RATE, STEPS, leaves, rk4, tree_map
+from problems import ADAM, RATE, STEPS, convnet, leaves, rk4, tree_map
 
 PARTS, NUMPY = ["torch"], False
 
@@ -35,7 +36,15 @@ def eager_and_compiled(f, *args):
     return {**eager(f, *args), "compile": eager(compiled(f), *args)["eager"]}
 
 
+def own(network):
+    """A network of images with PyTorch's functions."""
+    if network is not convnet:
+        return network
+    return partial(convnet, conv=partial(F.conv2d, padding=1), relu=F.relu, max_pool=partial(F.max_pool2d, kernel_size=2))
+
+
 def loss_of(network):
+    network = own(network)
     return lambda params, X, labels: F.cross_entropy(network(params, X, torch.tanh, affine=F.linear), labels)
 
 

@@ -1,6 +1,5 @@
-"""Examples in parts, one a thread: same results, whatever the program does with the examples; and threads that behave."""
+"""Examples in parts, one a thread: same results, whatever the program does with the examples."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -15,10 +14,12 @@ import pytest
 import tinyad as ad
 from tests.compiler.comparing import same
 from tinyad import models
-from tinyad.compiler import parts, threads
+from tinyad.compiler import example_axes, parts
+from tinyad.compiler.example_axes import SHARE, Move
 from tinyad.compiler.parts import Parts
+from tinyad.compiler.rewriting import Assembly
 from tinyad.kinds import PRIMITIVES
-from tinyad.program import Instruction, Program
+from tinyad.program import Program
 
 N = 12
 rng = np.random.default_rng(0)
@@ -234,37 +235,6 @@ def test_a_warning_in_a_part_obeys_the_callers_settings() -> None:
         assert np.isnan(compiled(K, X))
 
 
-def test_an_error_in_one_part_comes_out_when_all_are_through() -> None:
-    finished = []
-
-    def part(k: int) -> None:
-        if k == 1:
-            raise ArithmeticError("of part 1")
-        finished.append(k)
-
-    with pytest.raises(ArithmeticError, match="of part 1"):
-        threads.in_threads([part] * 3)
-    assert sorted(finished) == [0, 2]
-
-
-def test_an_interrupt_waits_for_the_other_parts() -> None:
-    started, go, finished = threading.Event(), threading.Event(), []
-
-    def part(k: int) -> None:
-        if k:
-            started.set()
-            go.wait(10)
-            finished.append(k)
-        else:
-            started.wait(10)
-            threading.Timer(0.05, go.set).start()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        threads.in_threads([part] * 2)
-    assert finished == [1]
-
-
 def test_two_callers_at_once_get_their_own_results() -> None:
     compiled = ad.compile(ad.grad(with_features_first))
     expected = {k: ad.grad(with_features_first)(k * K, L, b, X) for k in (1.0, 2.0)}
@@ -283,37 +253,6 @@ def test_two_callers_at_once_get_their_own_results() -> None:
     assert not wrong
 
 
-@pytest.mark.skipif(not threads._blas(), reason="only threadpoolctl knows the number of threads of BLAS")
-def test_products_get_their_threads_back() -> None:
-    from threadpoolctl import threadpool_limits
-
-    seen: list[int] = []
-    with threadpool_limits(2, user_api="blas"):
-        threads.in_threads([lambda k: seen.append(threads.number_of_threads())] * 2)
-        assert threads.number_of_threads() == 2
-        with pytest.raises(ZeroDivisionError):
-            threads.in_threads([lambda k: 1 / 0] * 2)
-        assert threads.number_of_threads() == 2
-    assert seen == [1, 1]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_threads_are_made_anew_after_a_fork() -> None:
-    script = """
-import os, sys
-from tinyad.compiler.threads import in_threads
-in_threads([lambda k: None] * 2)
-pid = os.fork()
-done = []
-in_threads([done.append] * 2)
-if pid == 0:
-    os._exit(len(done))
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) - 2)
-"""
-    environment = os.environ | {"PYTHONPATH": str(Path(ad.__file__).parents[1])}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60, env=environment)
-
-
 def test_products_too_small_for_threads_get_one() -> None:
     for n, small in ((16, False), (64, True), (512, False)):
         with patch.object(parts, "LONG", np.inf):
@@ -325,22 +264,22 @@ def test_products_too_small_for_threads_get_one() -> None:
 
 
 def largest_share(right: Any) -> Any:
-    def put_together(self: Any, x: Any, stack: Any, made: list[Instruction]) -> None:
+    def put_together(self: Any, x: Any, stack: Any, made: Assembly) -> None:
         right(self, x, stack, made)
-        if self.axis[x] == parts.SHARE:
-            made[-1].operation = PRIMITIVES["max"]
+        if self.axis[x] == SHARE:
+            made.instructions[-1].operation = PRIMITIVES["max"]
 
     return put_together
 
 
 def shared_maximum(right: Any) -> Any:
-    return lambda i, known, count: right(i, known, count) or (known, parts.SHARE, i.params)
+    return lambda i, known, count: right(i, known, count) or Move(known, SHARE, i.params)
 
 
 MUTANTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "shares are not added": (parts._Cut, "_put_together", largest_share),
-    "examples are not counted from 0 in each part": (parts, "COUNT", lambda right: 0),
-    "a maximum over examples taken for a sum": (parts._RULES, "max", shared_maximum),
+    "examples are not counted from 0 in each part": (example_axes, "COUNT", lambda right: 0),
+    "a maximum over examples taken for a sum": (example_axes.RULES, "max", shared_maximum),
 }
 
 

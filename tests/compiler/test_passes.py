@@ -426,7 +426,7 @@ MUTANTS = [
     Mutant("transposed products in the wrong order", products, "reversed", lambda right: lambda inputs: inputs),
     Mutant("scalars lost on the way", products, "_scale_product", lambda right: lambda *args: None),
     Mutant("what is used is dead", passes, "without_unused", without_first),
-    Mutant("sums twice as large", layout, "made_like", in_sums),
+    Mutant("sums twice as large", layout, "renewed", in_sums),
     Mutant("columns taken for rows", layout._Turned, "_turned", as_rows),
     Mutant("a block too few", blocks.Blocks, "steps", lambda right: lambda self: range(self.length - 1)),
     Mutant("moved before the loop although it changes", passes, "_hoisted", with_carries),

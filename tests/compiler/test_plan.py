@@ -96,13 +96,16 @@ def is_view(instruction: Instruction) -> bool:
 def check(program: Program, donated: list[Value], made: Plan) -> None:
     """Walk through the program."""
     memory = Memory(program, made, donated)
+    read_only: set[Value] = set()
     for x in made.over.values():
         assert memory.owner(x) in donated or made.root.get(x) in donated, "written over what was not given away"
     for instruction in program.instructions:
         for x in instruction.values():
             memory.read(x)
         if is_view(instruction):
-            memory.shows[instruction.out] = instruction.inputs[0]
+            x = memory.shows[instruction.out] = instruction.inputs[0]
+            if instruction.name == "broadcast_to" or x in read_only:
+                read_only.add(instruction.out)
             continue
         for out in instruction.outputs:
             if out.ndim:
@@ -112,6 +115,7 @@ def check(program: Program, donated: list[Value], made: Plan) -> None:
         if not isinstance(x, Value) or isinstance(x, Constant) or x.weak or x.ndim == 0:
             continue
         memory.read(x)
+        assert k in made.copied or x not in read_only, f"output {k} is read-only"
         place = memory.place(memory.owner(x))
         given = place in program.inputs and place not in made.over.values()
         if place in made.home.values() or given or place in seen:
@@ -178,6 +182,24 @@ def test_results_are_nobodys_memory() -> None:
     program = ad.compile(lambda x: (ad.sin(x), ad.cos(ad.sin(x)), x, x.T, x[0])).program(np.ones((3, 4)))
     made = planned(program, [])
     assert not made.blocks and made.copied == {2, 3, 4}
+
+
+def test_what_was_broadcast_is_copied() -> None:
+    """NumPy makes it read-only, and so its parts: those, too, that have as many elements as what was broadcast."""
+    f = lambda x: (lambda y: (y[:1], y[1:] * 2.0, y[::-1].reshape(-1)[:1]))(ad.broadcast_to(ad.sin(x), (3,)))
+    planned(ad.compile(f).program(np.ones(1)), [])
+    replays(ad.compile(f), f, [(np.ones(1),), (np.zeros(1),)])
+
+
+def test_a_function_always_gets_the_same_plan() -> None:
+    def f(xs: Any) -> Any:
+        squares = [x * x for x in xs]
+        total = sum(ad.sum(s) for s in squares)
+        return sum(ad.sum((s / total) ** 3) for s in squares)
+
+    xs = [np.ones(shape) for shape in [(3, 4), (4,), (2, 2, 2), (4,), (1, 5)]]
+    compiled = [ad.compile(ad.grad(f)) for _ in range(20)]
+    assert len({each.source(xs) for each in compiled}) == 1
 
 
 def test_one_element_is_never_written_over() -> None:

@@ -101,19 +101,33 @@ def _bitwise(name: str) -> Callable[..., Any]:
 
 CONSTANT: dict[str, Callable[..., Any]] = {
     **{name: _binary(name) for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
-    **{name: _binary(name) for name in ("logical_and", "logical_or")},
+    **{name: _binary(name) for name in ("logical_and", "logical_or", "logical_xor", "nextafter")},
     **{name: _bitwise(name) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
     "bitwise_invert": lambda x, y: ~(x > y),
     "logical_not": lambda x, y: NONDIFFERENTIABLE["logical_not"].apply(np.sign(x)),
-    **{name: lambda x, y, n=name: NONDIFFERENTIABLE[n].apply(x / np.sign(x)) for name in ("isfinite", "isinf", "isnan")},
+    **{
+        name: lambda x, y, n=name: NONDIFFERENTIABLE[n].apply(x / np.sign(x))
+        for name in ("isfinite", "isinf", "isnan", "isposinf", "isneginf")
+    },
     **{name: lambda x, y, n=name: NONDIFFERENTIABLE[n].apply(3.0 * x) for name in ("sign", "floor", "ceil", "trunc", "round")},
+    **{name: lambda x, y, n=name: NONDIFFERENTIABLE[n].apply(ad.complex(x, ad.sign(y))) for name in ("isreal", "iscomplex")},
+    "signbit": lambda x, y: ad.signbit(-x),
+    "floor_divide": lambda x, y: ad.floor_divide(x, y + 0.1),
+    "gammasgn": lambda x, y: ad.special.gammasgn(x + 0.1),
+    "bitwise_left_shift": lambda x, y: ad.bitwise_left_shift(astype(4.0 * x, int), 2),
+    "bitwise_right_shift": lambda x, y: ad.bitwise_right_shift(astype(9.0 * x, int), 1),
     "asarray": lambda x, y: ad.sum(0.5) + x,
     "as_integers": lambda x, y: astype(3.0 * x, int),
     "item": lambda x, y: ad.fori(3, lambda i, z: z + i * y, x),
     "isclose": lambda x, y: ad.isclose(x, y, 0.3, 0.1),
     "argmax": lambda x, y: (ad.argmax(x), ad.argmax(x, axis=0) if x.ndim else 0) if x.size else 0,
     "argmin": lambda x, y: (ad.argmin(x), ad.argmin(x, axis=-1) if x.ndim else 0) if x.size else 0,
-    "argsort": lambda x, y: (ad.argsort(x) if x.ndim else 0, ad.argsort(x, axis=None)),
+    "argsort": lambda x, y: (ad.argsort(x, descending=True) if x.ndim else 0, ad.argsort(x, axis=None)),
+    "argpartition": lambda x, y: (ad.argpartition(x, 0) if x.ndim else 0, ad.argpartition(x, 0, axis=None)) if x.size else 0,
+    "searchsorted": lambda x, y: (
+        ad.searchsorted(ad.sort(x, None), y),
+        ad.vmap(lambda a, v: ad.searchsorted(ad.sort(a), v, side="right"))(x, y) if x.ndim == 2 else 0,
+    ),
     "any": lambda x, y: (ad.any(x > 1), ad.any(x > 1, axis=0, keepdims=True) if x.ndim else 0),
     "all": lambda x, y: (ad.all(x > -1), ad.all(x > -1, axis=-1) if x.ndim else 0),
     "count_nonzero": lambda x, y: (ad.count_nonzero(x > 0), ad.count_nonzero(x, axis=0) if x.ndim else 0),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinyad as ad
+from tests.engine.updates import assign_in_place, assign_number, assign_row, assign_slice, assign_to_out
 from tinyad.kinds import PRIMITIVES
 from tinyad.program import Constant, Instruction, Program, Value, evaluate
 from tinyad.trace import Trace, Traced, example_of, trace
@@ -124,45 +125,6 @@ def use_asnumpy(x: Any) -> Any:
     return ad.asnumpy(x)
 
 
-def assign_number(x: Any) -> Any:
-    a = np.zeros(3)
-    a[0] = x[0]
-    return a
-
-
-def assign_row(x: Any) -> Any:
-    a = np.zeros((2, 3))
-    a[1] = x
-    return a
-
-
-def assign_slice(x: Any) -> Any:
-    a = np.zeros(3)
-    a[:2] = x[:2]
-    return a
-
-
-def assign_in_place(x: Any) -> Any:
-    a = np.zeros(3)
-    a += x
-    return a
-
-
-def assign_to_out(x: Any) -> Any:
-    return np.add(X, x, out=np.zeros(3))
-
-
-def assign_into_traced(x: Any) -> Any:
-    x[0] = 1.0
-    return x
-
-
-def assign_into_a_constant_tensor(x: Any) -> Any:
-    a = ad.zeros(3)
-    a[0] = x[0]
-    return a
-
-
 def use_mask(x: Any) -> Any:
     return x[x > 0]
 
@@ -212,19 +174,19 @@ def use_array_repr(x: Any) -> Any:
 
 
 def use_unknown(x: Any) -> Any:
-    return np.linalg.eigvals(x)
+    return np.packbits(x > 0)
 
 
 def use_unknown_on_list(x: Any) -> Any:
-    return np.block([x, x])
+    return np.histogramdd([x, x])
 
 
 def use_unknown_ufunc(x: Any) -> Any:
-    return np.heaviside(x, 0.5)
+    return np.spacing(x)
 
 
 def use_reduce(x: Any) -> Any:
-    return np.add.reduce(x)
+    return np.divide.reduce(x)
 
 
 def use_in_gradient(x: Any) -> Any:
@@ -250,8 +212,6 @@ REFUSALS: list[tuple[Callable[..., Any], str, str]] = [
     (assign_slice, "", r"ad\.stack, ad\.concat or ad\.where instead of assigning"),
     (assign_in_place, r"an operand of np\.add that is to be written into a plain array", r"a = a \+ x"),
     (assign_to_out, r"an operand of np\.add that is to be written into a plain array", r"a = a \+ x"),
-    (assign_into_traced, "an array to assign into", r"ad\.where, ad\.concat or ad\.stack"),
-    (assign_into_a_constant_tensor, "", r"ad\.where, ad\.concat or ad\.stack"),
     (use_mask, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
     (use_mask_beside, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
     (use_mask_of_no_axes, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
@@ -259,15 +219,15 @@ REFUSALS: list[tuple[Callable[..., Any], str, str]] = [
     (use_mask_of_variable, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
     (use_nonzero, r"an operand of np\.nonzero", r"ad\.where\(mask, x, 0\)"),
     (use_nonzero_method, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
-    (use_where, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
-    (use_unique, r"an operand of np\.unique", r"depends on the values.*ad\.where\(mask, x, 0\)"),
+    (use_where, r"an operand of np\.nonzero", r"ad\.where\(mask, x, 0\)"),
+    (use_unique, r"an operand of (np\.)?unique", r"depends on the values.*ad\.where\(mask, x, 0\)"),
     (use_allclose, r"an operand of np\.allclose", r"ad\.all\(ad\.isclose\(a, b\)\)"),
     (use_array_equal, r"an operand of np\.array_equal", r"ad\.all\(a == b\)"),
     (use_array_repr, r"an operand of np\.array_repr", "functions that tinyad has"),
-    (use_unknown, r"an operand of np\.eigvals", "functions that tinyad has"),
-    (use_unknown_on_list, r"an operand of np\.block", "functions that tinyad has"),
-    (use_unknown_ufunc, r"an operand of np\.heaviside", "functions that tinyad has"),
-    (use_reduce, r"an operand of np\.add\.reduce", "functions that tinyad has"),
+    (use_unknown, r"an operand of np\.packbits", "functions that tinyad has"),
+    (use_unknown_on_list, r"an operand of np\.histogramdd", "functions that tinyad has"),
+    (use_unknown_ufunc, r"an operand of np\.spacing", "functions that tinyad has"),
+    (use_reduce, r"an operand of np\.divide\.reduce", "functions that tinyad has"),
     (use_in_gradient, "a condition", WHERE),
 ]  # fmt: skip
 
@@ -279,12 +239,12 @@ def test_refusal(f: Callable[..., Any], what: str, remedy: str) -> None:
     message = str(caught.value)
     assert re.search(rf"^vmap: a traced value was used as {what}", message), message
     assert re.search(remedy, message, re.DOTALL), message
-    source = Path(__file__).read_text().splitlines()
-    found = re.search(rf'File "[^"]*{HERE}", line (\d+): (.*)', message)
+    file = Path(f.__code__.co_filename)
+    found = re.search(rf'File "[^"]*{file.name}", line (\d+): (.*)', message)
     assert found, message
     line = int(found.group(1))
     start = f.__code__.co_firstlineno
-    assert start < line <= start + 4 and source[line - 1].strip() == found.group(2)
+    assert start < line <= start + 4 and file.read_text().splitlines()[line - 1].strip() == found.group(2)
     assert "traced once for all values of the same shape" in message
 
 

@@ -8,13 +8,13 @@ once. Measured with ten functions on float32 arrays, time with blocks over time 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..kinds import PRIMITIVES, Elementwise
+from ..kinds import Elementwise
 from ..loops import Loop
 from ..program import Constant, Instruction, Program, Value
+from .rewriting import reshaped, with_values
 
 __all__ = ["Blocks", "group_in_blocks", "is_elementwise"]
 
@@ -100,16 +100,16 @@ def _closed(group: list[Instruction], program: Program) -> list[Instruction]:
     block = {x: Value(x.name, (rows, *x.shape[1:]), x.dtype) for x in [*in_rows, *made]}
     fixed = {x: Value(x.name, x.shape, x.dtype, x.weak) for x in shared}
     swap = lambda x: block.get(x, fixed.get(x, x)) if isinstance(x, Value) else x
-    body = [Instruction(i.operation, tuple(map(swap, i.inputs)), i.params, (block[i.out],), i.line, i.section) for i in group]
+    body = [with_values(i, map(swap, i.inputs), [block[i.out]]) for i in group]
     inner = Program([*fixed.values(), *[block[x] for x in in_rows]], body, [block[x] for x in outputs], "block")
     loop = Blocks(inner, len(shared), 0, count // rows)
     first, last = group[0], group[-1]
     split = {x: Value(f"{x.name}_blocks", (count // rows, rows, *x.shape[1:]), x.dtype) for x in [*in_rows, *outputs]}
-    before = [_reshaped(x, split[x], first) for x in in_rows]
+    before = [reshaped(first, x, split[x]) for x in in_rows]
     whole = Instruction(
         loop, (*shared, *[split[x] for x in in_rows]), {}, tuple([split[x] for x in outputs]), first.line, first.section
     )
-    return [*before, whole, *[_reshaped(split[x], x, last) for x in outputs]]
+    return [*before, whole, *[reshaped(last, split[x], x) for x in outputs]]
 
 
 def _needed_outside(group: list[Instruction], program: Program) -> list[Value]:
@@ -117,8 +117,3 @@ def _needed_outside(group: list[Instruction], program: Program) -> list[Value]:
     used = {x for i in program.instructions if i not in inside for x in i.values()}
     used |= {x for x in program.outputs if isinstance(x, Value)}
     return [i.out for i in group if i.out in used]
-
-
-def _reshaped(x: Value, out: Value, origin: Instruction) -> Instruction:
-    params: dict[str, Any] = {"rank": x.ndim, "shape": out.shape}
-    return Instruction(PRIMITIVES["reshape"], (x,), params, (out,), origin.line, origin.section)

@@ -13,6 +13,11 @@ from ..backend import Array, is_mutable, module_of
 from ..loops import Loop
 from ..primitives import elementwise as e
 from ..primitives import reductions as r
+from ..primitives import steps
+from ..primitives.complex import is_complex, real
+from ..primitives.convolution import written_as_product
+from ..primitives.determinants import cofactors_by_svd
+from ..primitives.least_squares import solution_by_svd
 from ..primitives.shaping import reshape, shape_of
 from ..program import Constant, Instruction, Program, Value
 from ..trace import Trace
@@ -22,14 +27,15 @@ __all__ = ["EXPANSIONS", "expand"]
 
 def _logsumexp(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
     top = r.max(x, axis, keepdims=True) if math.prod(shape_of(x)) else r.sum(x, axis, keepdims=True)
-    top = e.where(e.isfinite(top), top, 0.0)  # infinite elements would give inf - inf
+    top = e.where(steps.isfinite(top), top, 0.0)  # infinite elements would give inf - inf
     total = e.log(r.sum(e.exp(x - top), axis, keepdims=keepdims))
     return total + (top if keepdims else reshape(top, shape_of(total)))
 
 
 def _sigmoid(x: Array) -> Array:
-    small = e.exp(-e.abs(x))
-    return e.where(x >= 0, 1.0, small) / (1.0 + small)
+    positive = real(x) >= 0
+    small = e.exp(e.where(positive, -x, x) if is_complex(x) else -e.abs(x))
+    return e.where(positive, 1.0, small) / (1.0 + small)
 
 
 def _absorb(x: Array, y: Array) -> Array:
@@ -37,8 +43,22 @@ def _absorb(x: Array, y: Array) -> Array:
     for factor in (x, y):
         if is_mutable(factor) and (module_of(factor).isfinite(factor) & (factor != 0)).all():  # known now, and harmless
             return product
-    lost = e.logical_and(e.isnan(product), e.logical_or(e.equal(x, 0), e.equal(y, 0)))
+    lost = steps.logical_and(steps.isnan(product), steps.logical_or(steps.equal(x, 0), steps.equal(y, 0)))
     return e.where(lost, 0.0, product)
+
+
+def _shifted(x: Array, axis: tuple[int, ...]) -> Array:
+    return x - r.max(x, axis, keepdims=True)
+
+
+def _softmax(x: Array, *, axis: tuple[int, ...]) -> Array:
+    weights = e.exp(_shifted(x, axis))
+    return weights / r.sum(weights, axis, keepdims=True)
+
+
+def _log_softmax(x: Array, *, axis: tuple[int, ...]) -> Array:
+    x = _shifted(x, axis)
+    return x - e.log(r.sum(e.exp(x), axis, keepdims=True))
 
 
 def _mean(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -48,14 +68,19 @@ def _mean(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
 
 EXPANSIONS: dict[str, Callable[..., Any]] = {
     "absorb": _absorb,
+    "cofactors": cofactors_by_svd,
+    "convolve": written_as_product,
+    "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
+    "lstsq": solution_by_svd,
     "mean": _mean,
     "one_minus_square": lambda x: 1.0 - x * x,
     "positive": lambda x: x,
     "reciprocal": lambda x: 1.0 / x,
     "relu": lambda x: e.maximum(x, 0),
     "sigmoid": _sigmoid,
-    "softplus": lambda x: e.logaddexp(x, 0.0 * x if getattr(x, "dtype", np.dtype(float)).kind == "c" else 0.0),
+    "softmax": _softmax,
+    "softplus": lambda x: e.logaddexp(x, 0.0),
 }
 """By name of the primitive; each gives the same numbers, up to rounding."""
 

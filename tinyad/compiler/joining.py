@@ -11,11 +11,10 @@ import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..program import Instruction, Program, Value
 from .blocks import is_elementwise
-from .layout import made_like
+from .rewriting import Assembly, with_values
 
 __all__ = ["join_alike"]
 
@@ -119,35 +118,20 @@ def _joined(program: Program, chains: Sequence[_Chain]) -> Program:
 def _chain_of_all(chains: Sequence[_Chain]) -> list[Instruction]:
     first = chains[0]
     sizes = [chain.instructions[0].out.size for chain in chains]
-    made = _Made(first.instructions[0])
+    made = Assembly(first.instructions[0])
     flat: dict[Value, Value] = {}
     for leaves in zip(*[chain.leaves() for chain in chains], strict=True):
-        ends = [made.reshaped(x, (x.size,)) for x in leaves]
+        ends = [made.reshape(x, (x.size,)) for x in leaves]
         whole = Value(leaves[0].name, (sum(sizes),), leaves[0].dtype)
         flat[leaves[0]] = made.append("concat", ends, whole, axis=-1, shapes=[x.shape for x in ends])
     for i in first.instructions:
-        inputs = tuple([flat.get(x, x) if isinstance(x, Value) else x for x in i.inputs])
+        inputs = [flat.get(x, x) if isinstance(x, Value) else x for x in i.inputs]
         flat[i.out] = Value(i.out.name, (sum(sizes),), i.out.dtype)
-        made.instructions.append(Instruction(i.operation, inputs, i.params, (flat[i.out],), i.line, i.section))
+        made.instructions.append(with_values(i, inputs, [flat[i.out]]))
     stops = list(itertools.accumulate(sizes))
     for chain, stop, size in zip(chains, stops, sizes, strict=True):
         for x, of_first in zip(chain.results, first.results, strict=True):
             piece, index = Value(x.name, (size,), x.dtype), (slice(stop - size, stop),)
             made.append("getitem", [flat[of_first]], piece, rank=1, index=index)
-            made.append("copy", [made.reshaped(piece, x.shape)], x)
+            made.append("copy", [made.reshape(piece, x.shape)], x)
     return made.instructions
-
-
-class _Made:
-    """Instructions in place of another."""
-
-    def __init__(self, old: Instruction) -> None:
-        self.old = old
-        self.instructions: list[Instruction] = []
-
-    def append(self, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> Value:
-        self.instructions.append(made_like(self.old, name, inputs, out, **params))
-        return out
-
-    def reshaped(self, x: Value, shape: tuple[int, ...]) -> Value:
-        return x if x.shape == shape else self.append("reshape", [x], Value(x.name, shape, x.dtype), rank=x.ndim, shape=shape)

@@ -14,36 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import PRIMITIVES, Primitive
 from ..program import Constant, Instruction, Program, Value
 from .blocks import is_elementwise
+from .rewriting import renewed, reshaped, with_values
 
-__all__ = ["examples_last", "made_like", "sums_as_products"]
+__all__ = ["examples_last", "sums_as_products"]
 
 # What NumPy's loops cost, in nanoseconds (measured): starting an inner loop of an elementwise function with an operand that
 # repeats, or of a reduction, and copying an element into the other order.
 _START_OF_LOOP = 12.0
 _START_OF_REDUCTION = 25.0
 _COPY = 1.5
-
-
-class _Copy(Primitive):
-    """The same matrix in row-major order. Only programs have it."""
-
-    def __init__(self) -> None:
-        super().__init__("copy", lambda xp, x: x.copy())
-
-    def apply(self, x: Any) -> Any:
-        """Of an array in memory."""
-        return x.copy()
-
-
-_COPYING = _Copy()
-
-
-def made_like(old: Instruction, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> Instruction:
-    operation = _COPYING if name == "copy" else PRIMITIVES[name]
-    return Instruction(operation, tuple(inputs), params, (out,), old.line, old.section)
 
 
 # ---- sums
@@ -66,11 +47,11 @@ def sums_as_products(program: Program) -> Program:
         shape = (1, n) if axis == (-2,) else (m, 1)
         one = ones.setdefault((shape, x.dtype), Constant("ones", np.ones(shape, x.dtype)))
         full = Value(i.out.name, (1, m) if axis == (-2,) else (n, 1), x.dtype)
-        kept.append(made_like(i, "matmul", (one, x) if axis == (-2,) else (x, one), full))
+        kept.append(renewed(i, "matmul", (one, x) if axis == (-2,) else (x, one), full))
         if i.out.shape == full.shape:
             kept[-1].outputs = i.outputs
         else:
-            kept.append(made_like(i, "reshape", (full,), i.out, rank=2, shape=i.out.shape))
+            kept.append(reshaped(i, full))
     return Program(program.inputs, kept, program.outputs, program.name)
 
 
@@ -143,9 +124,7 @@ class _Turned:
             rule = self._rule(i)
             uses = i.out in self.chosen or (any(x in self.chosen for x in i.values()) and not is_elementwise(i))
             if rule is None or not uses:
-                self.kept.append(
-                    Instruction(i.operation, tuple(map(self._by_rows, i.inputs)), i.params, i.outputs, i.line, i.section)
-                )
+                self.kept.append(with_values(i, map(self._by_rows, i.inputs)))
             else:
                 rule(i)
         outputs = [self._copied(x) if isinstance(x, Value) and x in self.chosen else x for x in self.program.outputs]
@@ -192,7 +171,7 @@ class _Turned:
 
     def _append(self, name: str, inputs: Sequence[Any], out: Value, **params: Any) -> None:
         beside = self.kept[-1] if self.kept else self.program.instructions[0]
-        self.kept.append(made_like(beside, name, inputs, out, **params))
+        self.kept.append(renewed(beside, name, inputs, out, **params))
         self.kept[-1].line = None  # it is nobody's line, and must not be called by the variable assigned there
 
     def _store(self, i: Instruction, inputs: Sequence[Any], **params: Any) -> None:
@@ -201,7 +180,7 @@ class _Turned:
         if out in self.chosen:
             out = Value(out.name, out.shape[::-1], out.dtype)
             self.by_columns[i.out] = out
-        self.kept.append(Instruction(i.operation, tuple(inputs), params, (out,), i.line, i.section))
+        self.kept.append(with_values(i, inputs, [out], params))
 
     # ---- rules
 
@@ -251,5 +230,5 @@ class _Turned:
         if i.name == "scatter" and i.out in self.chosen:
             params["shape"] = params["shape"][::-1]
         elif i.name == "scatter" or x not in self.chosen:
-            return self.kept.append(Instruction(i.operation, i.inputs, i.params, i.outputs, i.line, i.section))
+            return self.kept.append(with_values(i, i.inputs))
         return self._store(i, [self.by_columns.get(x, x), columns, rows], **params)

@@ -6,13 +6,15 @@ A line is a function of the instruction, its operands as text, and where the res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backend import function_of
-from ..primitives.indexing import _broadcast_axes
+from ..primitives.convolution import pieces
+from ..primitives.indexing import broadcast_axes
 from ..program import Constant, Instruction, Value
 
 __all__ = ["LINES", "OPERATORS", "accepts_out", "index_text", "is_view", "line_of", "module_of_line", "number_text", "shape_text"]
@@ -122,18 +124,79 @@ def _moved(text: str, source: range, target: range) -> str:
 def _getitem(i: Instruction, x: Sequence[str], out: str | None) -> str:
     lead = i.inputs[0].ndim - i.params["rank"]
     text = f"{x[0]}[{index_text(_index(i, lead), x[1:])}]"
-    joint = _broadcast_axes(i.params["index"], i.inputs[1:]) if lead else 0
+    joint = broadcast_axes(i.params["index"], i.inputs[1:]) if lead else 0
     return _moved(text, range(joint, joint + lead), range(lead)) if joint else text
 
 
 def _scatter(i: Instruction, x: Sequence[str], out: str | None) -> str:
     lead = i.inputs[0].ndim - i.params["rank"]
     where = index_text((slice(None),) * lead + i.params["index"], x[1:])
-    joint = _broadcast_axes(i.params["index"], i.inputs[1:]) if lead else 0
+    joint = broadcast_axes(i.params["index"], i.inputs[1:]) if lead else 0
     added = _moved(x[0], range(lead), range(joint, joint + lead)) if joint else x[0]
     if _is_unique(i):
         return f"{out}.fill(0)\n{out}[{where}] = {added}"
     return f"{out}.fill(0)\nnp.add.at({out}, np.s_[{where}], {added})"
+
+
+def _put(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    """The copy is left out where the result is written over the array itself."""
+    lead = i.inputs[0].ndim - i.params["rank"]
+    where = index_text((slice(None),) * lead + i.params["index"], x[2:])
+    joint = broadcast_axes(i.params["index"], i.inputs[2:]) if lead else 0
+    put = _moved(x[1], range(lead), range(joint, joint + lead)) if joint else x[1]
+    copied = "" if x[0] == out else f"np.copyto({out}, {x[0]})\n"
+    return f"{copied}{out}[{where}] = {put}"
+
+
+def _indices(i: Instruction, x: Sequence[str]) -> str:
+    """The indices of an instruction along one axis, with as many axes as its array."""
+    array, indices = i.inputs
+    if array.ndim == indices.ndim:
+        return x[1]
+    return f"{x[1]}.reshape{shape_text((*(1,) * (array.ndim - indices.ndim), *indices.shape))}"
+
+
+def _take_along_axis(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    if i.out.ndim == 1:
+        return f"{x[0]}[{x[1]}]"
+    return f"np.take_along_axis({x[0]}, {_indices(i, x)}, axis={i.params['axis']})"
+
+
+def _add_along_axis(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    shape, axis = i.inputs[0].shape, i.params["axis"] % i.out.ndim
+    grid = [f"np.arange({n}).reshape{shape_text((n, *(1,) * (len(shape) - k - 1)))}" for k, n in enumerate(shape)]
+    grid[axis] = _indices(i, x)
+    where = ", ".join(grid)
+    if i.params["once"]:
+        return f"{out}.fill(0)\n{out}[{where}] = {x[0]}"
+    return f"{out}.fill(0)\nnp.add.at({out}, np.s_[{where}], {x[0]})"
+
+
+def _searchsorted(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    side = i.params["side"]
+    if i.inputs[0].ndim == 1:
+        return f"np.searchsorted({x[0]}, {x[1]}, side={side!r})"
+    sign = "<" if side == "left" else "<="  # a list for each example
+    return f"np.add.reduce({x[0]}[..., None, :] {sign} {x[1]}[..., :, None], axis=-1, dtype=int)"
+
+
+def _windows(i: Instruction, count: Sequence[int]) -> list[tuple[str, str]]:
+    """For each element of a kernel, the windows' elements there and what they meet, as indices."""
+    found = []
+    for at, where in pieces(i.params["kernel"], i.params["stride"], i.params["dilation"], tuple(count)):
+        rest = [slice(None)] * (len(at) + 1)
+        found.append((index_text((..., *at, *rest), ()), index_text((..., *where, slice(None)), ())))
+    return found
+
+
+def _unfold(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    count = i.out.shape[-len(i.params["kernel"]) - 1 : -1]
+    return "\n".join(f"{out}[{inside}] = {x[0]}[{where}]" for inside, where in _windows(i, count))
+
+
+def _fold(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    count = i.inputs[0].shape[-len(i.params["kernel"]) - 1 : -1]
+    return "\n".join([f"{out}.fill(0)", *[f"{out}[{where}] += {x[0]}[{inside}]" for inside, where in _windows(i, count)]])
 
 
 def _is_unique(i: Instruction) -> bool:
@@ -190,6 +253,30 @@ def _isclose(i: Instruction, x: Sequence[str], out: str | None) -> str:
     return _call("np.isclose", [*x, *[f"{name}={value!r}" for name, value in i.params.items()]], None)
 
 
+def _pinv(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    a, cutoff = i.inputs
+    if not getattr(cutoff, "ndim", 0):
+        return f"np.linalg.pinv({x[0]}, {x[1]})"
+    batch = i.out.shape[:-2]
+    matrices = x[0] if a.shape[:-2] == batch else f"np.broadcast_to({x[0]}, {shape_text(batch + a.shape[-2:])})"
+    return f"np.linalg.pinv({matrices}, np.broadcast_to({x[1]}[..., 0, 0], {shape_text(batch)}))"
+
+
+def _solve(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    a, b = i.inputs
+    if not a.ndim == 2 < b.ndim:
+        return f"np.linalg.solve({x[0]}, {x[1]})"
+    shape = (b.shape[-2], *b.shape[:-2], b.shape[-1])  # all right-hand sides beside one another
+    columns = f"np.moveaxis({x[1]}, -2, 0).reshape{shape_text((shape[0], math.prod(shape[1:])))}"
+    return f"np.moveaxis(np.linalg.solve({x[0]}, {columns}).reshape{shape_text(shape)}, 0, -2)"
+
+
+def _to_device(i: Instruction, x: Sequence[str], out: str | None) -> str:
+    if i.params["device"] != "cpu":
+        raise NotImplementedError("compile: to_device: a compiled function runs on one device; move arrays before you call it")
+    return LINES["copy"](i, x, out)
+
+
 VIEWS: dict[str, Line] = {
     "broadcast_to": _broadcast,
     "flip": lambda i, x, out: f"np.flip({x[0]}, {tuple(i.params['axes'])})",
@@ -200,7 +287,15 @@ VIEWS: dict[str, Line] = {
 }
 """Lines that give a view where they can."""
 
-STATEMENTS: dict[str, Line] = {"pad": _pad, "scatter": _scatter}
+STATEMENTS: dict[str, Line] = {
+    "add_along_axis": _add_along_axis,
+    "complex": lambda i, x, out: f"{out}.real = {x[0]}\n{out}.imag = {x[1]}",
+    "fold": _fold,
+    "pad": _pad,
+    "put": _put,
+    "scatter": _scatter,
+    "unfold": _unfold,
+}
 """Lines that write to memory and need it."""
 
 LINES: dict[str, Line] = {
@@ -214,28 +309,39 @@ LINES: dict[str, Line] = {
     "as_integers": _astype,
     "asarray": lambda i, x, out: f"np.array({x[0]}, {str(i.out.dtype)!r})",
     "astype": _astype,
-    "cholesky": lambda i, x, out: f"np.linalg.cholesky({x[0]})",
     "clip": lambda i, x, out: _call("np.clip", x, out),
     "concat": _joined("np.concatenate"),
     "count_nonzero": lambda i, x, out: _reduction("np.add.reduce")(i, [f"np.not_equal({x[0]}, 0)", "dtype=int"], out),
     "copy": lambda i, x, out: f"np.copyto({out}, {x[0]})" if out else f"{x[0]}.copy()",
+    "cumprod": _along_axis("np.cumprod"),
     "cumsum": _along_axis("np.cumsum"),
+    "eig": lambda i, x, out: f"(y.astype({str(i.outputs[0].dtype)!r}) for y in np.linalg.eig({x[0]}))",
     "einsum": _einsum,
     "isclose": _isclose,
+    "imag": lambda i, x, out: _call("np.positive", [f"{x[0]}.imag"], out),
     "item": lambda i, x, out: x[0],  # every number is read out
+    "logcumsumexp": _along_axis("np.logaddexp.accumulate"),
     "matmul": _matmul,
     "max": _reduction("np.maximum.reduce"),
     "min": _reduction("np.minimum.reduce"),
-    "round": lambda i, x, out: _call("np.round", x, out),
+    "pinv": _pinv,
+    "prod": _reduction("np.multiply.reduce"),
+    "real": lambda i, x, out: _call("np.positive", [f"{x[0]}.real"], out),
+    "round": lambda i, x, out: _call("np.round", [*x, *map(str, i.params.values())], out),
     "roll": lambda i, x, out: f"np.roll({x[0]}, {i.params['shift']}, {i.params['axes']})",
-    "solve": lambda i, x, out: f"np.linalg.solve({x[0]}, {x[1]})",
+    "searchsorted": _searchsorted,
+    "solve": _solve,
     "stack": _joined("np.stack"),
     "sum": _reduction("np.add.reduce"),
+    "take_along_axis": _take_along_axis,
+    "to_device": _to_device,
     "var": _reduction("np.var"),
     "where": lambda i, x, out: _call("np.where", x, None),
 }
 
-_FRESH = {"argmax", "argmin", "argsort", "asarray", "cholesky", "isclose", "roll", "solve", "where"}
+_FRESH = {
+    "argmax", "argmin", "argsort", "asarray", "isclose", "pinv", "roll", "searchsorted", "solve", "take_along_axis", "where",
+}  # fmt: skip
 """Functions of NumPy without ``out=``."""
 
 

@@ -162,7 +162,7 @@ class _Module:
         """The lines before the function."""
         imports = ["import numpy as np", *[f"import {name}" for name in sorted(self.imports)]]
         lines = [f"# {program.name}: {len(program.instructions)} operations", *imports]
-        lines += ["", f"{_THREADS}{', '.join(self.helpers)}", ""] if self.helpers else [""]
+        lines += ["", f"{_THREADS}{', '.join(dict.fromkeys(self.helpers))}", ""] if self.helpers else [""]
         if any(isinstance(x, np.ndarray) for x in self.given.values()):
             lines += [LOADING, ""]
         if self.constants:
@@ -276,6 +276,8 @@ class _Scope:
         if is_view(instruction, self.plan):
             return self._view(out, line(instruction, operands, None))
         memory = self._memory(out)
+        if instruction.name == "put" and self.plan.home.get(out) is self.plan.home.get(instruction.inputs[0], out):
+            operands[0] = memory or operands[0]  # the same memory, by another name
         if memory is None and instruction.name in STATEMENTS:
             fresh = f'{out.name} = np.empty({shape_text(out.shape)}, "{out.dtype}")'
             return [fresh, *line(instruction, operands, out.name).splitlines()]

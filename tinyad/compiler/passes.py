@@ -10,6 +10,7 @@ pass                   what it does
 `simplify`             applies identities: those below that are exact, and ``x**2 = x*x``, ``x**0.5 = sqrt(x)`` to the last bit
 `share_subexpressions` computes equal expressions once
 `fold_transposes`      ``(A @ B).T`` as ``B.T @ A.T``, whose transposes cost nothing
+`sink_permutations`    permutes results instead of operands, so that arrays stay in the order of axes of convolutions
 `hoist_invariants`     computes before a loop what is the same in each of its steps
 `split_among_threads`  runs what treats each example by itself in parts of the examples, one a thread
 `sums_as_products`     sums of columns and of short rows as products with ones
@@ -39,13 +40,14 @@ from .expand import expand
 from .joining import join_alike
 from .layout import examples_last, sums_as_products
 from .parts import split_among_threads
+from .permutations import sink_permutations
 from .products import fold_transposes, move_scalars
-from .rewriting import Rewrite, copied, renewed, rewritten, same
+from .rewriting import Rewrite, copied, renewed, reshaped, rewritten, same, with_values
 
 __all__ = [
     "PASSES", "examples_last", "expand", "fold_constants", "fold_transposes", "group_in_blocks", "hoist_invariants",
     "is_repeated", "join_alike", "move_scalars", "optimise", "optimise_bodies", "remove_dead_code", "resolve_numbers",
-    "share_subexpressions", "simplify", "split_among_threads", "sums_as_products",
+    "share_subexpressions", "simplify", "sink_permutations", "split_among_threads", "sums_as_products",
 ]  # fmt: skip
 
 # ---- dead code, constants, numbers
@@ -126,7 +128,7 @@ _SPOKEN = {0.0: "zero", 1.0: "one", 2.0: "two", -1.0: "minus_one", 0.5: "half"}
 
 
 def _name_of_number(x: Any) -> str:
-    spoken = _SPOKEN.get(float(x)) if not isinstance(x, complex) and np.isreal(x) else None
+    spoken = _SPOKEN.get(float(x)) if not np.iscomplexobj(x) else None
     return spoken or "c"
 
 
@@ -231,7 +233,7 @@ def _of_reshape(i: Instruction, made: dict[Value, Instruction]) -> Any:
     if source is not None and source.name == "reshape":
         if same(source.inputs[0], i.out) is not None:
             return source.inputs[0]
-        return renewed(i, "reshape", source.inputs, rank=source.inputs[0].ndim, shape=i.out.shape)
+        return reshaped(i, source.inputs[0])
     if source is not None and source.name == "matmul" and x.ndim == 2:
         return _product_of_vector(i, source, made)
     return None
@@ -358,9 +360,9 @@ def _hoisted(instruction: Instruction, loop: Loop, before: list[Instruction]) ->
     needed = {x for each in stay for x in each.values()} | {x for x in loop.body.outputs if isinstance(x, Value)}
     extra = []
     for each in moved:
-        outputs = tuple([Value(v.name, v.shape, v.dtype, v.weak) for v in each.outputs])
-        inputs = tuple([outside.get(x, x) if isinstance(x, Value) else x for x in each.inputs])
-        before.append(Instruction(each.operation, inputs, each.params, outputs, each.line, each.section))
+        outputs = [Value(v.name, v.shape, v.dtype, v.weak) for v in each.outputs]
+        inputs = [outside.get(x, x) if isinstance(x, Value) else x for x in each.inputs]
+        before.append(with_values(each, inputs, outputs))
         outside.update(zip(each.outputs, outputs, strict=True))
         extra += [v for v in each.outputs if v in needed]
     body = Program([*inner[: loop.constants], *extra, *inner[loop.constants :]], stay, loop.body.outputs, loop.body.name)
@@ -386,10 +388,7 @@ def _renamed_apart(program: Program) -> Program:
     def new(x: Any) -> Any:
         return own.setdefault(x, Value(x.name, x.shape, x.dtype, x.weak)) if type(x) is Value else x
 
-    instructions = [
-        Instruction(i.operation, tuple(map(new, i.inputs)), i.params, tuple(map(new, i.outputs)), i.line, i.section)
-        for i in program.instructions
-    ]
+    instructions = [with_values(i, map(new, i.inputs), map(new, i.outputs)) for i in program.instructions]
     return Program([new(x) for x in program.inputs], instructions, [new(x) for x in program.outputs], program.name)
 
 
@@ -404,6 +403,7 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
     simplify,
     share_subexpressions,
     fold_transposes,
+    sink_permutations,
     simplify,
     share_subexpressions,
     move_scalars,
