@@ -20,6 +20,8 @@ class ArrayInterface:
 
     T: Any
     mT: Any
+    real: Any
+    imag: Any
     __neg__: _Function
     __pos__: _Function
     __abs__: _Function
@@ -33,6 +35,12 @@ class ArrayInterface:
     __rtruediv__: _Function
     __pow__: _Function
     __rpow__: _Function
+    __floordiv__: _Function
+    __rfloordiv__: _Function
+    __mod__: _Function
+    __rmod__: _Function
+    __divmod__: _Function
+    __rdivmod__: _Function
     __matmul__: _Function
     __rmatmul__: _Function
     __lt__: _Function
@@ -45,6 +53,10 @@ class ArrayInterface:
     __ror__: _Function
     __xor__: _Function
     __rxor__: _Function
+    __lshift__: _Function
+    __rlshift__: _Function
+    __rshift__: _Function
+    __rrshift__: _Function
     __invert__: _Function
     __getitem__: _Function
     sum: _Function
@@ -53,12 +65,17 @@ class ArrayInterface:
     std: _Function
     max: _Function
     min: _Function
+    prod: _Function
     cumsum: _Function
+    cumprod: _Function
     argmax: _Function
     argmin: _Function
     any: _Function
     all: _Function
     clip: _Function
+    round: _Function
+    conj: _Function
+    conjugate: _Function
     dot: _Function
     reshape: _Function
     ravel: _Function
@@ -67,7 +84,22 @@ class ArrayInterface:
     transpose: _Function
     swapaxes: _Function
     astype: _Function
+    repeat: _Function
+    diagonal: _Function
+    take: _Function
+    choose: _Function
+    compress: _Function
+    argsort: _Function
+    argpartition: _Function
+    searchsorted: _Function
     backward: _Function
     __setitem__: _Function
+    at: Any
+    copy: _Function
+    device: str
+    to_device: _Function
+    __array_namespace__: _Function
+    __dlpack__: _Function
+    __dlpack_device__: _Function
     __array_ufunc__: _Function
     __array_function__: _Function

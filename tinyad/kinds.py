@@ -36,13 +36,26 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Kernels, function_of, module_of
+from .aliases import note_view
+from .backend import Array, Kernels, common_module, function_of, module_of
 from .tape import NO_PARAMS, Node, record
 from .tensor import Tensor, unwrap
 
 __all__ = [
-    "NONDIFFERENTIABLE", "PRIMITIVES", "Deferred", "General", "Primitive", "constant_like", "elementwise", "general", "linear",
-    "multilinear", "nondifferentiable", "publish",
+    "NONDIFFERENTIABLE",
+    "PRIMITIVES",
+    "Deferred",
+    "General",
+    "JointlyLinear",
+    "Primitive",
+    "constant_like",
+    "elementwise",
+    "general",
+    "linear",
+    "multilinear",
+    "n_ary",
+    "nondifferentiable",
+    "publish",
 ]  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -291,7 +304,7 @@ def elementwise(
     names = operands[: len(partials)]
     primitive = Elementwise(name, forward or name, partials, names, times)
     primitive.branches = branches
-    build = {1: _unary, 2: _binary}.get(len(partials), _nary)
+    build = {1: _unary, 2: _binary}.get(len(partials), n_ary)
     return publish(primitive, build(primitive), doc or f"Elementwise ``{name}``, as NumPy's.")
 
 
@@ -322,12 +335,16 @@ def _binary(primitive: Elementwise | Multilinear) -> Function:
         kernel_a, kernel_b = kernels[type(a)], kernels[type(b)]
         if kernel_b is None:
             kernel = kernel_a or kernels[np.ndarray]
+        elif kernel_a is kernel_b or kernel_a is None:
+            kernel = kernel_b
+        elif type(a) in _SEQUENCES or type(b) in _SEQUENCES:  # NumPy's functions take lists, CuPy's do not
+            return apply(*_without_lists((x, y)))
         else:
-            kernel = kernel_b if kernel_a is kernel_b or kernel_a is None else kernels.common((a, b))
+            kernel = kernels.common((a, b))
         if a is x and b is y:
             return kernel(a, b)
         if type(a) in _SEQUENCES or type(b) in _SEQUENCES:
-            return apply(_from_list(x), _from_list(y))
+            return apply(*_without_lists((x, y)))
         out = kernel(a, b)
         if node_y is None:
             if node_x is None:
@@ -344,15 +361,24 @@ def _binary(primitive: Elementwise | Multilinear) -> Function:
 _SEQUENCES = (list, tuple)
 
 
-def _from_list(x: Any) -> Any:
-    return np.asarray(x) if type(x) in _SEQUENCES else x
+def _without_lists(values: Sequence[Any]) -> list[Any]:
+    """Lists as arrays of the module of the arrays beside them; everything else as it is."""
+    module = common_module(map(unwrap, values))
+    return [module.asarray(x) if type(x) in _SEQUENCES else x for x in values]
 
 
-def _nary(primitive: Primitive) -> Function:
+def _unwrapped(operands: Sequence[Any]) -> list[Any]:
+    """The operands' arrays; numbers as they are."""
+    arrays = [unwrap(operand) for operand in operands]
+    return _without_lists(arrays) if any([type(x) in _SEQUENCES for x in arrays]) else arrays
+
+
+def n_ary(primitive: Primitive) -> Function:
+    """The function users call, for a primitive of any number of operands."""
     kernels = primitive.kernels
 
     def apply(*operands: Any, **params: Any) -> Any:
-        arrays = [_from_list(unwrap(operand)) for operand in operands]
+        arrays = _unwrapped(operands)
         out = kernels.common(arrays)(*arrays, **params)
         places = tuple([operand.node if type(operand) is Tensor else None for operand in operands])
         if places.count(None) == len(places):
@@ -445,9 +471,10 @@ def linear(name: str, forward: Forward, transpose: Function, batch: Function | N
         if type(x) is not Tensor:
             return (kernels[type(x)] or kernels[np.ndarray])(x, **params)
         out = kernels[type(x.array)](x.array, **params)
-        if x.node is None:
-            return Tensor(out)
-        return record(primitive, (x.node,), (), params, out)
+        result = Tensor(out) if x.node is None else record(primitive, (x.node,), (), params, out)
+        if getattr(out, "base", out) is not None:
+            note_view(x, result)
+        return result
 
     def with_constants(x: Any, constants: list[Any], params: dict[str, Any]) -> Any:
         array = unwrap(x)
@@ -466,7 +493,7 @@ def jointly_linear(name: str, forward: Forward, transpose: Function, doc: str = 
     Its functions take a parameter ``shapes``, the operands' shapes, because a constant operand has no node to ask.
     """
     primitive = JointlyLinear(name, forward, transpose)
-    return publish(primitive, _nary(primitive), doc)
+    return publish(primitive, n_ary(primitive), doc)
 
 
 # ---- multilinear
@@ -548,7 +575,7 @@ def multilinear(
         of_stacks: a faster way to the same result where an operand has more axes in front, as tangents of a Jacobian have.
     """
     primitive = Multilinear(name, forward, transpose, missing, allocates, batch, of_stacks)
-    return publish(primitive, _binary(primitive) if operands == 2 else _nary(primitive), doc)
+    return publish(primitive, _binary(primitive) if operands == 2 else n_ary(primitive), doc)
 
 
 # ---- general
@@ -601,7 +628,7 @@ def general(
         operands: what the rules call the operands.
     """
     primitive = General(name, forward, vjp, jvp, operands)
-    return publish(primitive, _nary(primitive), doc)
+    return publish(primitive, n_ary(primitive), doc)
 
 
 # ---- no derivative
@@ -613,7 +640,7 @@ def nondifferentiable(name: str, forward: Forward | None = None, doc: str = "") 
     kernels = primitive.kernels
 
     def apply(*operands: Any, **params: Any) -> Array:
-        arrays = [unwrap(operand) for operand in operands]
+        arrays = _unwrapped(operands)
         return constant_like(kernels.common(arrays)(*arrays, **params), operands)
 
     return publish(

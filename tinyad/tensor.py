@@ -17,6 +17,7 @@ import numpy as np
 
 from .array_interface import ArrayInterface
 from .backend import Array, asnumpy, is_mutable
+from .callers import stores_an_element
 
 if TYPE_CHECKING:
     from .tape import Node
@@ -32,6 +33,7 @@ class Tensor(ArrayInterface):
     Attributes:
         array: the values, a NumPy or CuPy array (or NumPy scalar) of any shape.
         node: the place on the tape, ``None`` for a constant.
+        family: what shows the same memory; see `tinyad.aliases`.
 
     >>> import tinyad as ad
     >>> x = ad.tensor([1.0, 2.0, 3.0])
@@ -41,11 +43,12 @@ class Tensor(ArrayInterface):
     array([ 1.382,  0.077, -2.829])
     """
 
-    __slots__ = ("__weakref__", "array", "node")
+    __slots__ = ("__weakref__", "array", "family", "node")
     __array_priority__ = 1000.0  # CuPy's operators leave `cupy_array * tensor` to us by this number
 
     array: Array
     node: Node | None
+    family: list[Any]
 
     def __init__(self, array: Array, node: Node | None = None) -> None:
         self.array = array
@@ -105,18 +108,25 @@ class Tensor(ArrayInterface):
         if self.node is not None:
             raise TypeError(
                 "a recorded Tensor cannot become a plain array without losing its gradient. To build an array from "
-                "Tensors use ad.stack, ad.concat or ad.where; for the values alone take x.array, or ad.stop_gradient(x)."
+                "Tensors use ad.stack, ad.concat or ad.where, or assign into one made by ad.zeros; for the values alone take "
+                "x.array, or ad.stop_gradient(x)."
             )
         return np.array(self.array, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
+        if self.node is not None and stores_an_element():
+            raise TypeError(
+                "assignment: a plain array cannot hold a recorded Tensor without losing its gradient. Make the array with "
+                "ad.zeros(...), which can: y = ad.zeros(n); y[i] = x"
+            )
         return float(self.array)
 
     def __int__(self) -> int:
         return int(self.array)
 
     def __index__(self) -> int:
-        return self.array.__index__()  # type: ignore[no-any-return]
+        array = self.array if hasattr(self.array, "__index__") else asnumpy(self.array)  # CuPy's arrays have none
+        return array.__index__()
 
     def __complex__(self) -> complex:
         return complex(self.array)

@@ -22,8 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from .aliases import in_the_way, leave, note_view
 from .array_interface import ArrayInterface
 from .backend import Kernels, is_array, module_of, register
+from .callers import is_stored_in_an_element
 from .contexts import is_engine, is_paused, pauses, recording_by
 from .forward import forward
 from .kinds import NONDIFFERENTIABLE, PRIMITIVES, nondifferentiable
@@ -32,7 +34,7 @@ from .reverse import reverse
 from .tape import Node, Variable, instead_of_recording
 from .tensor import Tensor, unwrap
 
-__all__ = ["Trace", "Traced", "TracingError", "constant", "example_of", "innermost", "trace", "youngest"]
+__all__ = ["Trace", "Traced", "TracingError", "constant", "example_of", "innermost", "origin", "trace", "youngest"]
 
 _next_level = itertools.count().__next__
 _innermost: ContextVar[Trace | None] = ContextVar("innermost", default=None)
@@ -51,15 +53,13 @@ def _in_place(sign: str, in_place: Callable[..., Any], operation: Callable[..., 
     """``x += y`` and its like: they change the array that ``x`` is, under all its names, as on an array in memory."""
 
     def update(x: Traced, y: Any) -> Any:
-        if not isinstance(x.example, np.ndarray) or is_engine(sys._getframe(1).f_code.co_filename):
-            return operation(x, y)  # a number, which never changes; or an array that a walk has made for itself
+        # a number never changes; a walk adds to arrays it has made for itself; what `x[i] += y` gives is assigned to x
+        if not _is_in_memory(x.example) or is_engine(sys._getframe(1).f_code.co_filename) or is_stored_in_an_element():
+            return operation(x, y)
         new = operation(x, y)
-        x.trace.check_update(x, new, sign)
-        in_place(np.array(x.example), example_of(y))  # NumPy's own objections, to shapes and dtypes
-        if new.dtype != x.dtype:
-            new = new.astype(x.dtype)
-        x.example, x.value = new.example, new.value
-        return x
+        x.trace.check_update(x, new, f"x {sign} y", f"Make a new array: x = x {sign[:-1]} y")
+        in_place(module_of(x.example).array(x.example), example_of(y))  # NumPy's own objections, to shapes and dtypes
+        return x.become(new if new.dtype == x.dtype else new.astype(x.dtype))
 
     return update
 
@@ -73,7 +73,7 @@ class Traced(ArrayInterface):
         value: its place in the program.
     """
 
-    __slots__ = ("example", "trace", "value")
+    __slots__ = ("__weakref__", "example", "family", "trace", "value")
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
 
@@ -147,8 +147,14 @@ class Traced(ArrayInterface):
     __imatmul__ = _in_place("@=", operator.imatmul, operator.matmul)
 
     def copy(self) -> Traced:
-        """The same values; what ``+=`` does to one is not seen in the other."""
-        return Traced(self.example, self.trace, self.value)
+        """The same values; what is assigned to one is not seen in the other."""
+        return Traced(module_of(self.example).array(self.example), self.trace, self.value)
+
+    def become(self, new: Traced) -> Traced:
+        """Stand for another value from now on."""
+        leave(self)
+        self.example, self.value = new.example, new.value
+        return self
 
 
 _OF_ARRAYS = frozenset({"shape", "dtype", "ndim", "size"})
@@ -167,6 +173,7 @@ class Trace:
         purpose: what for, in messages: "vmap", "scan" or "compile".
         remedy: what messages advise where the purpose has advice of its own.
         differentiable: whether the program will be run on Tensors; if so, calls with rules of their own stay calls.
+        module: the array module of its arguments and constants; if they are NumPy's or numbers, that of the trace around it.
         freezes: whether arrays from outside are taken as they are when they are used: a function may fill one while it runs.
     """
 
@@ -175,7 +182,10 @@ class Trace:
     def __init__(self, purpose: str, remedy: str = "", differentiable: bool = True) -> None:
         self.purpose, self.remedy, self.differentiable = purpose, remedy, differentiable
         self.level = _next_level()
+        around = innermost()
+        self.module: Any = np if around is None else around.module
         self.inputs: list[Value] = []
+        self._arguments: list[Traced] = []
         self.instructions: list[Instruction] = []
         self.closed = False
         self._start = 0
@@ -184,7 +194,6 @@ class Trace:
         self._by_value: dict[Value, Instruction] = {}
         self._constants: dict[int, tuple[Any, Constant]] = {}  # by id, with what has it, so that the id stays taken
         self._captured: dict[Node, Constant] = {}
-        self._shown: set[Value] = set()  # values whose elements another value shows, or that show those of another
 
     @contextmanager
     def open(self) -> Iterator[Trace]:
@@ -203,13 +212,20 @@ class Trace:
             raise
         finally:
             self.closed = True
+            self._arguments.clear()
             _innermost.reset(token)
 
     def argument(self, example: Any, name: str = "x") -> Traced:
         """A value of the program that it starts from, like ``example``, an array or a number."""
         value = _value(name, example)
+        self._find_module(example)
         self.inputs.append(value)
-        return Traced(example, self, value)
+        self._arguments.append(Traced(example, self, value))
+        return self._arguments[-1]
+
+    def _find_module(self, x: Any) -> None:
+        if self.module is np:
+            self.module = module_of(example_of(x))
 
     def placeholder(self, x: Any) -> Traced:
         """A value like ``x`` that has yet to be given: an input of a program that is cut out by `since`."""
@@ -221,7 +237,7 @@ class Trace:
         array = unwrap(x)
         if self._owns(array):
             return array  # type: ignore[no-any-return]
-        known = self.operand(x if hasattr(array, "dtype") else np.asarray(array))
+        known = self.operand(x if hasattr(array, "dtype") else self.module.asarray(array))
         return Traced(example_of(known.array), self, known)
 
     def program(self, outputs: Sequence[Any]) -> Program:
@@ -241,6 +257,7 @@ class Trace:
         given, known = self._constants.get(id(x), (x, None))
         if known is None or (self.freezes and not _is_same(x, known.array)):
             known = Constant("c", _frozen(x) if self.freezes else x)
+            self._find_module(x)
             self._constants[id(x)] = (given, known)
         return known
 
@@ -248,39 +265,40 @@ class Trace:
         """Write down one operation, and give its result, or a list of them."""
         if operation is constant.primitive and not self.differentiable:  # type: ignore[attr-defined]
             return operands[0]
-        operands = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in operands]
+        operands = [self.module.asarray(x) if isinstance(x, (list, tuple)) else x for x in operands]
         out = _like_result(operation, [example_of(x) for x in operands], params)
         if isinstance(out, (list, tuple)):
             return self.emit(operation, operands, params, list(out))
-        shown = [x.value for x in operands if self._owns(x) and _share_memory(out, x.example)]
         if operation.name in _OF_NUMBERS and all(_is_number(x) for x in operands):
             out = np.asarray(out).item()  # between Python numbers: it stays one
         result = self.emit(operation, operands, params, [out])[0]
-        if shown:
-            self._shown.update([*shown, result.value])
+        if getattr(out, "base", None) is not None:
+            for x in operands:
+                if self._owns(x):
+                    note_view(x, result)
         return result
 
-    def check_update(self, x: Traced, new: Any, sign: str) -> None:
-        """Refuse ``x += ...`` where somebody else would see the change in his array."""
-        if x.value in self.inputs:
+    def check_update(self, x: Traced, new: Any, what: str, remedy: str, index: Any = ...) -> None:
+        """Refuse ``x += y`` or ``x[index] = y`` where somebody else would see the change in his array."""
+        if any(x is argument for argument in self._arguments):
             seen = "an argument of the function, which belongs to the caller"
-        elif x.value in self._shown:
+        elif in_the_way(x, index) is not None:
             seen = "an array together with views of its elements (parts, reshaped or transposed)"
         elif not self._owns(new):
             seen = "an array by values of a derivative, or of a function traced inside"
         else:
             return
-        raise self.forbidden(f"`x {sign} y` would change {seen}", f"Make a new array: x = x {sign[:-1]} y")
+        raise self.forbidden(f"`{what}` would change {seen}", remedy)
 
     def forbidden(self, what: str, remedy: str) -> TracingError:
         """The error for something that a program cannot do."""
-        return TracingError(f"{self.purpose}: {what}, at\n  {_shown(_origin(self._opened_by)[0])}\n{remedy}.")
+        return TracingError(f"{self.purpose}: {what}, at\n  {_shown(origin(self._opened_by)[0])}\n{remedy}.")
 
     def emit(self, operation: Any, operands: Sequence[Any], params: dict[str, Any], examples: Sequence[Any]) -> list[Traced]:
         """Write down one operation whose results are like ``examples``."""
         if self.closed:
             raise self.refusal(f"an operand of {operation.name}", "")
-        line, section = _origin(self._opened_by)
+        line, section = origin(self._opened_by)
         outputs = tuple([_value(operation.name, example) for example in examples])
         instruction = Instruction(operation, tuple([self.operand(x) for x in operands]), params, outputs, line, section)
         self.instructions.append(instruction)
@@ -360,7 +378,7 @@ class Trace:
 
     def refusal(self, what: str, remedy: str) -> TracingError:
         """The error for something that needs a value."""
-        where = f"at\n  {_shown(_origin(self._opened_by)[0])}\n"
+        where = f"at\n  {_shown(origin(self._opened_by)[0])}\n"
         if self.closed:
             return TracingError(
                 f"{self.purpose}: a value from inside a traced function was kept after its end and used as {what}, {where}"
@@ -390,14 +408,15 @@ def lifted_into(operands: Sequence[Any]) -> list[Any]:
     return [current.lifted(x) if isinstance(x, Tensor) and x.node is not None else x for x in operands]
 
 
+def _is_in_memory(example: Any) -> bool:
+    """Whether an example is an array that can be written to: no Python number, and no scalar of NumPy's."""
+    return is_array(example) and not isinstance(example, np.generic)
+
+
 def example_of(x: Any) -> Any:
     """An array with the shape and dtype of an array, Tensor or traced array; a number as it is."""
     x = unwrap(x)
     return x.example if type(x) is Traced else x
-
-
-def _share_memory(x: Any, y: Any) -> bool:
-    return isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and np.may_share_memory(x, y)
 
 
 def _frozen(x: Any) -> Any:
@@ -453,23 +472,28 @@ def youngest(operands: Sequence[Any]) -> Trace:
     return max((x.trace for x in operands if type(x) is Traced), key=lambda found: found.level)
 
 
-_strong = nondifferentiable("asarray", lambda xp, x, dtype=None: xp.asarray(x, dtype), doc="A number as an array.")
+_strong = nondifferentiable(
+    "asarray", lambda xp, x, dtype=None, module=None: (module or xp).asarray(x, dtype), doc="A number as an array."
+)
 number = nondifferentiable("item", lambda xp, x: x.item(), doc="What an array without axes holds, as a Python number.")
 constant = nondifferentiable("stop_gradient", lambda xp, x: x, doc="The same values without a place on the tape.")
 
 
 class _Module:
-    """NumPy's functions for rules that run on traced arrays. What does not depend on them is computed at once."""
+    """The functions of the arrays' own module for rules that run on traced arrays. What does not depend on these is computed at
+    once."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
+        current = innermost()
+        return getattr(np if current is None else current.module, name)
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
         """A traced number as a traced array; a traced array as it is, or converted."""
         if type(x) is not Traced:
-            return np.asarray(x, dtype)
+            return self.__getattr__("asarray")(x, dtype)
         if x.value.weak:
-            return _strong(x, dtype=dtype)
+            module = x.trace.module
+            return _strong(x, dtype=dtype) if module is np else _strong(x, dtype=dtype, module=module)
         return x if dtype is None or x.dtype == dtype else x.astype(dtype)
 
     array = asarray  # nobody writes into a traced array, so it needs no copy
@@ -497,7 +521,7 @@ _AGAIN = evaluate.__code__
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 
 
-def _origin(stop: CodeType | None) -> tuple[tuple[str, int] | None, str]:
+def origin(stop: CodeType | None) -> tuple[tuple[str, int] | None, str]:
     """The user's line, and which walk is at work. What a walk does by itself has the line that recorded the node it is at.
 
     ``stop`` is where the trace began: walks further out have called what is being traced, and are no part of it.

@@ -6,6 +6,7 @@ transpose) and boolean masks. On plain arrays the transpose is deferred: ``x[0]`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Array, is_array, is_mutable, module_of
@@ -13,7 +14,7 @@ from ..kinds import PRIMITIVES, Deferred, Function, behind_the_examples, linear
 from ..tensor import Tensor, unwrap
 from .shaping import permute_dims, trailing
 
-__all__ = ["getitem", "take_slice"]
+__all__ = ["broadcast_axes", "examples_in_front", "fill", "getitem", "getitem_primitive", "parsed", "scatter", "take_slice"]
 
 Index = tuple[Any, ...]
 
@@ -28,7 +29,7 @@ class _Slot:
 _SLOT = _Slot()
 
 
-def _fill(index: Index, arrays: tuple[Any, ...], lead: int) -> Index:
+def fill(index: Index, arrays: tuple[Any, ...], lead: int) -> Index:
     """The index for an array with ``lead`` more axes in front."""
     given = iter(arrays)
     return (slice(None),) * lead + tuple([next(given) if part is _SLOT else part for part in index])
@@ -38,8 +39,8 @@ def _getitem(xp: Any, x: Array, *arrays: Array, rank: int, index: Index) -> Arra
     lead = x.ndim - rank
     if not lead and not arrays:
         return x[index]
-    picked = x[_fill(index, arrays, lead)]
-    joint = _broadcast_axes(index, arrays) if lead else 0
+    picked = x[fill(index, arrays, lead)]
+    joint = broadcast_axes(index, arrays) if lead else 0
     return xp.moveaxis(picked, range(joint, joint + lead), range(lead)) if joint else picked
 
 
@@ -50,18 +51,20 @@ def _add_at(
     lead = g.ndim - rank
     if total is None:
         total = xp.zeros(g.shape[:lead] + shape, g.dtype)
-    joint = _broadcast_axes(index, arrays) if lead else 0
+    joint = broadcast_axes(index, arrays) if lead else 0
     if joint:
         g = xp.moveaxis(g, range(lead), range(joint, joint + lead))
-    where = _fill(index, arrays, lead)
+    where = fill(index, arrays, lead)
     if any(array.dtype.kind in "iu" and array.ndim > 0 for array in arrays):
-        xp.add.at(total, where, g)
+        halves = [(total.real, g.real), (total.imag, g.imag)] if g.dtype.kind == "c" else [(total, g)]
+        for half, added in halves:  # CuPy adds no complex numbers where indices are repeated
+            xp.add.at(half, where, added)
     else:
         total[where] += g
     return total
 
 
-def _broadcast_axes(index: Index, arrays: tuple[Any, ...]) -> int:
+def broadcast_axes(index: Index, arrays: tuple[Any, ...]) -> int:
     """How many axes NumPy moves to the front because arrays in the index are separated by slices; 0 if none."""
     advanced = [i for i, part in enumerate(index) if part is _SLOT or isinstance(part, int)]
     if not arrays or advanced[-1] - advanced[0] + 1 == len(advanced):
@@ -86,7 +89,7 @@ def _transpose_of_getitem(g: Any, like: Any, *arrays: Any, rank: int, index: Ind
             return added if start is not None or total is None else total + added
 
         return Deferred(add_to)
-    return _scatter(g, *arrays, rank=picked, index=index, shape=shape)
+    return scatter(g, *arrays, rank=picked, index=index, shape=shape)
 
 
 def _rank_of_result(shape: tuple[int, ...], index: Index, arrays: tuple[Any, ...]) -> int:
@@ -126,15 +129,33 @@ def _counted(
     return (_SLOT, *[slice(None)] * lead, *index), [examples, *aligned], joint
 
 
+def examples_in_front(
+    g: Array, arrays: Sequence[Array], mapped: Sequence[bool], rank: int, rank_of_whole: int, index: Index
+) -> tuple[Array, Index, list[Array], int]:
+    """What belongs to ``x[index]`` for many examples whose arrays in the index differ: itself, in the order of axes that the
+    index with one more array has; that index; its arrays; and how many axes they make beside that of the examples.
+
+    Args:
+        g: of shape examples, leading axes, and ``rank`` axes of ``x[index]``.
+        rank_of_whole: the number of axes of ``x`` for one example.
+    """
+    lead = g.ndim - 1 - rank
+    place = 1 + lead + _axes_before(index, rank_of_whole)
+    index, found, joint = _counted(index, tuple(arrays), tuple(mapped), g.shape[0], lead)
+    if joint and place > 1:
+        g = permute_dims(g, (0, *range(place, place + joint), *range(1, place), *range(place + joint, g.ndim)))
+    return g, index, found, joint
+
+
 def _batch_of_getitem(operands: Any, mapped: Any, *, rank: int, index: Index) -> Array:
     x, *arrays = operands
     lead = x.ndim - mapped[0] - rank
     place = lead + _axes_before(index, rank)
     if not mapped[0]:  # one array for all examples, as a table of which each takes its rows
-        picked = _getitem_primitive(x, *_aligned(tuple(arrays), mapped[1:]), rank=rank, index=index)
+        picked = getitem_primitive(x, *_aligned(tuple(arrays), mapped[1:]), rank=rank, index=index)
         return permute_dims(picked, (place, *[axis for axis in range(picked.ndim) if axis != place]))
     index, arrays, joint = _counted(index, tuple(arrays), mapped[1:], x.shape[0], lead)
-    picked = _getitem_primitive(x, *arrays, rank=x.ndim, index=index)
+    picked = getitem_primitive(x, *arrays, rank=x.ndim, index=index)
     if not joint or not place:
         return picked
     rest = range(1 + joint, picked.ndim)
@@ -146,19 +167,16 @@ def _batch_of_scatter(operands: Any, mapped: Any, *, rank: int, index: Index, sh
     size = next(array.shape[0] for array, m in zip(operands, mapped, strict=True) if m)
     if not mapped[0]:
         g = PRIMITIVES["broadcast_to"].apply(g, rank=g.ndim, shape=(size, *g.shape))
-    lead = g.ndim - 1 - rank
-    place = 1 + lead + _axes_before(index, len(shape))
-    index, arrays, joint = _counted(index, tuple(arrays), mapped[1:], size, lead)
-    if joint and place > 1:
-        g = permute_dims(g, (0, *range(place, place + joint), *range(1, place), *range(place + joint, g.ndim)))
-    return _scatter(g, *arrays, rank=g.ndim, index=index, shape=(size, *g.shape[1 + joint : 1 + joint + lead], *shape))
+    g, index, arrays, joint = examples_in_front(g, arrays, mapped[1:], rank, len(shape), index)
+    lead = g.shape[1 + joint : len(g.shape) - (rank - joint)]
+    return scatter(g, *arrays, rank=g.ndim, index=index, shape=(size, *lead, *shape))
 
 
-_getitem_primitive: Function = linear("getitem", _getitem, _transpose_of_getitem, batch=_batch_of_getitem)
-_scatter: Function = linear(
+getitem_primitive: Function = linear("getitem", _getitem, _transpose_of_getitem, batch=_batch_of_getitem)
+scatter: Function = linear(
     "scatter",
     _add_at,
-    lambda g, like, *arrays, rank, index, shape: _getitem_primitive(g, *arrays, rank=len(shape), index=index),
+    lambda g, like, *arrays, rank, index, shape: getitem_primitive(g, *arrays, rank=len(shape), index=index),
     batch=_batch_of_scatter,
 )
 
@@ -169,15 +187,19 @@ def getitem(x: Array, index: Any) -> Array:
     Raises:
         IndexError: as NumPy, when the index does not fit the shape of ``x``.
     """
-    array = unwrap(x)
     if type(x) is not Tensor and is_mutable(x):
         return x[unwrap(index)]
+    template, arrays = parsed(unwrap(x), index)
+    return getitem_primitive(x, *arrays, rank=unwrap(x).ndim, index=template)
+
+
+def parsed(array: Array, index: Any) -> tuple[Index, list[Array]]:
+    """An index with slots in place of its arrays, and these arrays."""
     parts = [_plain(part, array) for part in (index if isinstance(index, tuple) else (index,))]
     if any(hasattr(part, "dtype") and not is_mutable(part) for part in parts):
         parts = [entry for part in parts for entry in _without_mask(part)]  # only integers may differ from example to example
     arrays = [part for part in parts if hasattr(part, "dtype")]
-    template = tuple([_SLOT if hasattr(part, "dtype") else part for part in parts])
-    return _getitem_primitive(x, *arrays, rank=array.ndim, index=template)
+    return tuple([_SLOT if hasattr(part, "dtype") else part for part in parts]), arrays
 
 
 def _plain(part: Any, x: Array) -> Any:

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 import tinyad as ad
 from tests.primitives.sampling import SEEDS, SHAPES, Draw, Row, of, values
+from tinyad.primitives import updates
 
 
 def joins(new_axis: bool) -> Any:
@@ -53,10 +54,39 @@ def advanced_indices(draw: Draw) -> Any:
     return (values(draw, shape),), {"index": tuple(index)}
 
 
+def assignments(draw: Draw) -> Any:
+    """An array, an index of any kind, and values that broadcast to what it picks."""
+    (x,), params = draw(st.sampled_from([basic_indices, advanced_indices]))(draw)
+    part = np.shape(x[params["index"]])
+    shape = draw(st.sampled_from([part, part[len(part) // 2 :], tuple([1 if draw(st.booleans()) else n for n in part])]))
+    return (x, values(draw, shape)), params
+
+
+def assigned(x: Any, v: Any, index: Any) -> Any:
+    x = x.copy()
+    x[index] = v
+    return x
+
+
+def added(x: Any, v: Any, index: Any) -> Any:
+    x = x.copy()
+    np.add.at(x, index, v)
+    return x
+
+
+def multiplied(x: Any, v: Any, index: Any) -> Any:
+    x = x.copy()
+    np.multiply.at(x, index, v)
+    return x
+
+
 ROWS: list[Row] = [
     of("concat", joins(False), function=lambda *xs, axis: ad.concat(xs, axis), reference=lambda *xs, axis: np.concatenate(xs, axis)),
     of("stack", joins(True), function=lambda *xs, axis: ad.stack(xs, axis), reference=lambda *xs, axis: np.stack(xs, axis)),
     of("pad", pads, reference=lambda x, pad_width, constant_values: np.pad(x, pad_width, constant_values=constant_values) if x.ndim else x),
     of("getitem", basic_indices, function=lambda x, index: x[index], reference=lambda x, index: x[index]),
+    of("put", assignments, function=lambda x, v, index: updates.put(x, index, v), reference=assigned),
+    of("add_at", assignments, "scatter", function=lambda x, v, index: x + updates.added_at(x, index, v), reference=added),
+    of("multiply_at", assignments, "put", function=lambda x, v, index: updates.multiplied(x, index, v), reference=multiplied),
     of("getitem_advanced", advanced_indices, "getitem", "scatter", function=lambda x, index: x[index], reference=lambda x, index: x[index]),
 ]  # fmt: skip
