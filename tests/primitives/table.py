@@ -6,9 +6,32 @@
 
 from __future__ import annotations
 
-from tests.primitives.rows import elementwise, indexing, linalg, products, reductions, shaping, special
+from tests.primitives.rows import (
+    activations,
+    arranging,
+    complex,
+    convolution,
+    cumulative,
+    differences,
+    elementwise,
+    fft,
+    indexing,
+    linalg,
+    missing,
+    products,
+    reductions,
+    shaping,
+    sorting,
+    special,
+    statistics,
+    taking,
+)
 from tests.primitives.sampling import Row
 
-SUBJECTS = [elementwise, reductions, shaping, indexing, products, linalg, special]
+SUBJECTS = [
+    elementwise, reductions, shaping, indexing, products, linalg, special, convolution,
+    activations, cumulative, statistics, missing, differences, complex,
+    arranging, taking, sorting, fft,
+]  # fmt: skip
 
 TABLE: list[Row] = [row for subject in SUBJECTS for row in subject.ROWS]

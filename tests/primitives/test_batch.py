@@ -201,14 +201,32 @@ def sorts(draw: Draw) -> Any:
     return (x,), {"axis": params["axis"]}
 
 
+def partitions(draw: Draw) -> Any:
+    (x,), params = sorts(draw)
+    length = x.size if params["axis"] is None else x.shape[params["axis"]]
+    return (x,), {"kth": draw(st.integers(-length, length - 1)), **params}
+
+
+def places(draw: Draw) -> Any:
+    """Lists, some of which have equal elements, and what to look for in them."""
+    x, v = values(draw, [draw(st.integers(1, 4))], grid), values(draw, draw(st.lists(st.integers(1, 3), max_size=2)), grid)
+    return (x, v), {"side": draw(st.sampled_from(["left", "right"]))}
+
+
 ONE, TWO = elementwise(grid), elementwise(grid, grid)
 CONSTANTS = [
     *[Constant(name, getattr(ad, name), TWO) for name in (
-        "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "isclose",
+        "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",
+        "isclose", "nextafter",
     )],
     *[Constant(name, getattr(ad, name), ONE) for name in (
-        "logical_not", "isfinite", "isinf", "isnan", "sign", "floor", "ceil", "trunc", "round",
+        "logical_not", "isfinite", "isinf", "isposinf", "isneginf", "isnan", "isreal", "iscomplex", "signbit", "sign", "floor",
+        "ceil", "trunc", "round",
     )],
+    Constant("floor_divide", lambda x, y: ad.floor_divide(x, 3.0 * y + 1.0), TWO),
+    Constant("gammasgn", lambda x: ad.special.gammasgn(x + 0.5), ONE),
+    Constant("bitwise_left_shift", lambda x, y: ad.astype(x, int) << ad.astype(y * y, int), TWO),
+    Constant("bitwise_right_shift", lambda x, y: ad.astype(x, int) >> ad.astype(y * y, int), TWO),
     Constant("bitwise_and", lambda x, y: x & y, bits(2)),
     Constant("bitwise_or", lambda x, y: x | y, bits(2)),
     Constant("bitwise_xor", lambda x, y: x ^ y, bits(2)),
@@ -216,6 +234,8 @@ CONSTANTS = [
     *[Constant(name, getattr(ad, name), searches(False)) for name in ("argmax", "argmin")],
     *[Constant(name, getattr(ad, name), searches(True)) for name in ("any", "all", "count_nonzero")],
     Constant("argsort", ad.argsort, sorts),
+    Constant("argpartition", ad.argpartition, partitions),
+    Constant("searchsorted", lambda x, v, side: ad.searchsorted(ad.sort(x), v, side), places),
     Constant("as_integers", lambda x: ad.astype(x, int), ONE),
     Constant("stop_gradient", ad.stop_gradient, elementwise(anywhere)),
 ]  # fmt: skip

@@ -9,50 +9,22 @@ products and reductions in that branch are not guarded.)
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Array
 from ..kinds import Function, elementwise, nondifferentiable
+from .complex import conj, imag, is_complex, real
+from .shaping import _array, as_arrays, astype
+from .steps import equal, greater, greater_equal, isinf, isnan, less, less_equal, logical_and, logical_not, round, trunc
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh",
-    "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "ceil", "clip", "cos", "cosh", "divide", "equal",
-    "exp", "expm1", "floor", "greater", "greater_equal", "hypot", "isclose", "isfinite", "isinf", "isnan", "less", "less_equal",
-    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply",
-    "negative", "not_equal", "positive", "power", "reciprocal", "relu", "round", "sigmoid", "sign", "sin", "sinh", "softplus",
-    "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where",
+    "abs", "acos", "acosh", "add", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "clip", "copysign", "cos", "cosh",
+    "deg2rad", "divide", "exp", "exp2", "expm1", "float_power", "fmax", "fmin", "fmod", "heaviside", "hypot", "ldexp", "log",
+    "log1p", "log2", "log10", "logaddexp", "logaddexp2", "maximum", "minimum", "modf", "multiply", "negative",
+    "positive", "power", "rad2deg", "reciprocal", "relu", "remainder", "sigmoid", "sign", "sin", "sinc", "sinh", "softplus",
+    "sqrt", "square", "subtract", "tan", "tanh", "where",
 ]  # fmt: skip
-
-# ---- functions without a derivative
-
-equal = nondifferentiable("equal")
-not_equal = nondifferentiable("not_equal")
-less = nondifferentiable("less")
-less_equal = nondifferentiable("less_equal")
-greater = nondifferentiable("greater")
-greater_equal = nondifferentiable("greater_equal")
-logical_and = nondifferentiable("logical_and")
-logical_or = nondifferentiable("logical_or")
-logical_not = nondifferentiable("logical_not")
-bitwise_and = nondifferentiable("bitwise_and")
-bitwise_or = nondifferentiable("bitwise_or")
-bitwise_xor = nondifferentiable("bitwise_xor")
-bitwise_invert = nondifferentiable("bitwise_invert", "invert")
-_isclose = nondifferentiable("isclose", lambda xp, x, y, **settings: xp.isclose(x, y, **settings))
-isfinite = nondifferentiable("isfinite")
-isinf = nondifferentiable("isinf")
-isnan = nondifferentiable("isnan")
-sign = nondifferentiable("sign")
-floor = nondifferentiable("floor")
-ceil = nondifferentiable("ceil")
-trunc = nondifferentiable("trunc")
-round = nondifferentiable("round")
-
-
-def isclose(x: Array, y: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
-    """Whether ``|x - y| <= atol + rtol |y|``, element by element; a constant."""
-    return _isclose(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
-
 
 # ---- products of a cotangent (or tangent) with a partial derivative
 
@@ -118,11 +90,14 @@ reciprocal = elementwise(
 
 
 def _inverse(y: Array) -> Array:
-    return 1.0 / y if not isinstance(y, (int, float)) or y else math.copysign(math.inf, y)
+    return 1.0 / y if hasattr(y, "dtype") or y else math.copysign(math.inf, y.real)  # Python refuses to divide by its zero
 
 
 square = elementwise("square", lambda x: 2.0 * x)
 sqrt: Function = elementwise("sqrt", lambda out: 0.5 / out, times=_absorb_times)
+cbrt = elementwise("cbrt", lambda out: 1.0 / (3.0 * out * out), times=_absorb_times)
+deg2rad = elementwise("deg2rad", lambda: math.pi / 180.0)
+rad2deg = elementwise("rad2deg", lambda: 180.0 / math.pi)
 
 
 def _power_by_base(x: Array, y: Array) -> Array:
@@ -132,7 +107,8 @@ def _power_by_base(x: Array, y: Array) -> Array:
 
 def _power_by_exponent(x: Array, out: Array) -> Array:
     # 0 ** y is constant for y > 0, while log(0) is infinite
-    return out * log(where(equal(x, 0), 1.0, x))
+    base = where(equal(x, 0), 1.0, x)
+    return out * log(base + 0j if is_complex(out) else base)
 
 
 _power = elementwise("power", _power_by_base, _power_by_exponent, times=_absorb_times)
@@ -149,7 +125,18 @@ def power(x: Array, y: Array) -> Array:
     return square(x) if type(y) is int and y == 2 and hasattr(x, "dtype") else _power(x, y)
 
 
+def float_power(x: Array, y: Array) -> Array:
+    """`power` in double precision, whatever the dtypes of the operands."""
+    return power(*[astype(z, complex if is_complex(z) else float) if hasattr(z, "dtype") else z for z in (x, y)])
+
+
 hypot = elementwise("hypot", lambda x, out: _ratio(x, out), lambda y, out: _ratio(y, out))
+_ldexp: Function = elementwise("ldexp", "y", None, times=lambda v, y: _ldexp(v, y))
+
+
+def ldexp(x: Array, y: Array) -> Array:
+    """``x * 2 ** y`` for integers ``y``, without rounding."""
+    return _ldexp(x, as_arrays(x, y)[1])
 
 
 def _ratio(part: Array, whole: Array) -> Array:
@@ -157,14 +144,70 @@ def _ratio(part: Array, whole: Array) -> Array:
     return part / where(equal(whole, 0), 1.0, whole)
 
 
-# ---- absolute values and extrema: where two branches meet, the derivative is the mean of both sides
+# ---- remainders: between jumps the quotient is a constant integer
 
-abs = elementwise("abs", lambda x: sign(x), forward="absolute", doc="Absolute value; derivative 0 at 0.")
-maximum = elementwise("maximum", lambda x, y: _share(x, y), lambda x, y: _share(y, x))
-minimum = elementwise("minimum", lambda x, y: _share(y, x), lambda x, y: _share(x, y))
+remainder: Function = elementwise(
+    "remainder", 1, lambda x, y, out: -_whole_quotient(x, y, out),
+    doc="``x - y * floor(x / y)``, with the sign of ``y``; where it jumps, the derivatives are those on the right.",
+)  # fmt: skip
+fmod: Function = elementwise(
+    "fmod", 1, lambda x, y, out: -_whole_quotient(x, y, out), doc="``x - y * trunc(x / y)``, with the sign of ``x``."
+)
+
+
+def _whole_quotient(x: Array, y: Array, out: Array) -> Array:
+    """The integer by which ``y`` was multiplied; the floor of a rounded quotient could be the next one."""
+    return round((x - out) / y)
+
+
+def modf(x: Array) -> tuple[Array, Array]:
+    """The fractional and the integral part, both with the sign of ``x``; the integral part is a constant.
+
+    >>> import tinyad as ad
+    >>> ad.modf(-2.25)
+    (np.float64(-0.25), np.float64(-2.0))
+    """
+    return fmod(where(isinf(x), 0.0, x), 1.0), trunc(x)
+
+
+# ---- absolute values, signs and extrema: where two branches meet, the derivative is the mean of both sides
+
+_sign: Function = nondifferentiable("sign")
+abs: Function = elementwise(
+    "abs", lambda x: conj(sign(x)), forward="absolute",
+    doc="Absolute value, of complex numbers the length; derivative 0 at 0.",
+)  # fmt: skip
+
+
+def sign(x: Array) -> Array:
+    """-1, 0 or 1, a constant. Of a complex number ``x / abs(x)``, which turns as ``x`` does; at 0 it is 0, and its derivative."""
+    if not is_complex(x):
+        return _sign(x)
+    length = abs(x)
+    return where(equal(length, 0), 0.0, _ratio(x, length))
+
+
+copysign: Function = elementwise(
+    "copysign", lambda x, out: _sign(x) * _sign(out), None,
+    doc="``abs(x)`` with the sign of ``y``, of which zero has one too; as of ``abs`` the derivative at ``x = 0`` is 0.",
+)  # fmt: skip
+maximum: Function = elementwise("maximum", lambda x, y: _share(x, y), lambda x, y: _share(y, x))
+minimum: Function = elementwise("minimum", lambda x, y: _share(y, x), lambda x, y: _share(x, y))
+fmax = elementwise(
+    "fmax", lambda x, y: _share_of_numbers(x, y, x, y), lambda x, y: _share_of_numbers(y, x, y, x),
+    doc="The larger of ``x`` and ``y``, and where one of them is NaN the other.",
+)  # fmt: skip
+fmin = elementwise(
+    "fmin", lambda x, y: _share_of_numbers(x, y, y, x), lambda x, y: _share_of_numbers(y, x, x, y),
+    doc="The smaller of ``x`` and ``y``, and where one of them is NaN the other.",
+)  # fmt: skip
 relu = elementwise(
     "relu", lambda out: greater(out, 0.0), forward=lambda xp, x: xp.maximum(x, 0), times=select,
     doc="``max(x, 0)``; derivative 0 at 0.",
+)  # fmt: skip
+heaviside = elementwise(
+    "heaviside", None, lambda x: equal(x, 0), times=select,
+    doc="0 where ``x < 0``, 1 where ``x > 0``, and ``y`` where ``x`` is 0: constant in ``x``.",
 )  # fmt: skip
 _clip = elementwise(
     "clip",
@@ -178,11 +221,24 @@ _clip = elementwise(
 
 def _share(mine: Array, other: Array) -> Array:
     """1 where mine is the larger, 0 where it is the smaller, 1/2 at a tie."""
-    return 0.5 * (1.0 + sign(where(equal(mine, other), 0.0, mine - other)))  # equal infinities have no difference
+    gap = where(equal(mine, other), 0.0, mine - other)  # equal infinities have no difference
+    if is_complex(gap):  # in NumPy's order the imaginary parts decide between equal real parts
+        gap = where(equal(real(gap), 0), imag(gap), real(gap))
+    return 0.5 * (1.0 + _sign(gap))
+
+
+def _share_of_numbers(mine: Array, other: Array, large: Array, small: Array) -> Array:
+    """`_share` of the large and the small, where NaN has no part in it."""
+    return where(isnan(mine), 0.0, where(isnan(other), 1.0, _share(large, small)))
 
 
 def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
     """``x`` limited to the interval from ``min`` to ``max``; either may be missing. The derivative at a bound is 1."""
+    x = _array(x)
+    if min is None and max is None:
+        return positive(x)
+    if x.dtype.kind not in "fc" and (min is None or max is None):  # integers have no infinity for the bound that is missing
+        return maximum(x, min) if max is None else minimum(x, max)
     return _clip(x, -math.inf if min is None else min, math.inf if max is None else max)
 
 
@@ -194,7 +250,9 @@ log: Function = elementwise("log", lambda x: 1.0 / x, times=_absorb_times)
 log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=_absorb_times)
 log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=_absorb_times)
 log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=_absorb_times)
-logaddexp = elementwise("logaddexp", lambda x, y: sigmoid(x - y), lambda x, y: sigmoid(y - x))
+exp2 = elementwise("exp2", lambda out: math.log(2.0) * out)
+logaddexp = elementwise("logaddexp", lambda x, y: _weight(x, y, 1.0), lambda x, y: _weight(y, x, 1.0))
+logaddexp2 = elementwise("logaddexp2", lambda x, y: _weight(x, y, math.log(2.0)), lambda x, y: _weight(y, x, math.log(2.0)))
 sigmoid: Function = elementwise(
     "sigmoid", lambda out: out * (1.0 - out), forward=lambda xp, x: _sigmoid(xp, x),
     doc="``1 / (1 + exp(-x))``, without overflow, and with full relative accuracy where it is tiny.",
@@ -206,8 +264,15 @@ softplus = elementwise(
 
 
 def _sigmoid(xp: Any, x: Array) -> Array:
-    small = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, 1.0, small) / (1.0 + small)
+    positive = x.real >= 0
+    small = xp.exp(xp.where(positive, -x, x) if is_complex(x) else -xp.abs(x))
+    return xp.where(positive, 1.0, small) / (1.0 + small)
+
+
+def _weight(mine: Array, other: Array, scale: float) -> Array:
+    """The share of mine in a sum of exponentials; equal infinities, which have no difference, share equally."""
+    alike = logical_and(isinf(mine), equal(mine, other))
+    return sigmoid(where(alike, 0.0, scale * (mine - other)))
 
 
 # ---- trigonometric and hyperbolic
@@ -239,6 +304,37 @@ atan2 = elementwise(
 sinh: Function = elementwise("sinh", lambda x: cosh(x))
 cosh: Function = elementwise("cosh", lambda x: sinh(x))
 tanh = elementwise("tanh", lambda out: one_minus_square(out))
-asinh = elementwise("asinh", lambda x: 1.0 / hypot(x, 1.0), forward="arcsinh")
+asinh = elementwise("asinh", lambda x: 1.0 / (sqrt(x * x + 1.0) if is_complex(x) else hypot(x, 1.0)), forward="arcsinh")
 acosh = elementwise("acosh", lambda x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), forward="arccosh", times=_absorb_times)
 atanh = elementwise("atanh", lambda x: 1.0 / ((1.0 - x) * (1.0 + x)), forward="arctanh", times=_absorb_times)
+
+
+def angle(z: Array, deg: bool = False) -> Array:
+    """The angle of complex numbers, in radians or, with ``deg``, in degrees."""
+    radians: Array = atan2(imag(z), real(z))
+    return rad2deg(radians) if deg else radians
+
+
+# ---- sinc
+
+sinc: Function = elementwise(
+    "sinc", lambda x: _sinc_slope(x), doc="``sin(pi x) / (pi x)``, and 1 at 0; derivatives of all orders are right there too."
+)
+_SINC = [(-1.0) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(1, 12)]
+"""Of the power series of the derivative of ``sin(t) / t``, divided by ``t``, in ``t ** 2``."""
+
+
+def _sinc_slope(x: Array) -> Array:
+    t = math.pi * x
+    near = less(abs(t), 1.0)  # where the two terms of the other formula cancel
+    far = where(near, 1.0, t)
+    t = where(near, t, 0.0)
+    return math.pi * where(near, t * power_series(_SINC, t * t), (cos(far) - sin(far) / far) / far)
+
+
+def power_series(coefficients: Sequence[float], x: Array) -> Array:
+    """The sum of ``coefficients[k] * x ** k``, by Horner's rule."""
+    total: Array = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        total = total * x + coefficient
+    return total

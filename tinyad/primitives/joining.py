@@ -1,4 +1,4 @@
-"""Putting arrays together: concat, stack, pad."""
+"""Putting arrays together: concat, stack, pad, and what is made of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,21 @@ from ..kinds import jointly_linear, linear
 from ..tensor import unwrap
 from .elementwise import where
 from .indexing import getitem, take_slice
-from .shaping import _array, negative_axis, ravel, shape_of, trailing
+from .shaping import (
+    _array,
+    _at_least,
+    as_arrays,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    negative_axis,
+    ravel,
+    reshape,
+    shape_of,
+    trailing,
+)
 
-__all__ = ["concat", "pad", "stack"]
+__all__ = ["append", "block", "column_stack", "concat", "dstack", "hstack", "pad", "stack", "vstack"]
 
 
 def _parts_of_concat(g: Array, parents: Sequence[Any], *, axis: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
@@ -77,10 +89,88 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
 def _items(name: str, arrays: Sequence[Array]) -> list[Array]:
     if not hasattr(arrays, "__iter__"):
         raise TypeError(f"{name}: got a {type(arrays).__name__}; expected a list of arrays")
-    items = [_array(x) for x in arrays]
+    items = as_arrays(*arrays)
     if not items:
         raise ValueError(f"{name}: got no arrays; expected at least one")
     return items
+
+
+# ---- along the first, second and third axis
+
+
+def vstack(arrays: Sequence[Array]) -> Array:
+    """Join arrays along the first axis, vectors as rows."""
+    return concat([atleast_2d(x) for x in _items("vstack", arrays)], 0)
+
+
+def hstack(arrays: Sequence[Array]) -> Array:
+    """Join arrays along the second axis, numbers and vectors along their only one.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.hstack([np.ones(2), 3.0])
+    array([1., 1., 3.])
+    """
+    items = [atleast_1d(x) for x in _items("hstack", arrays)]
+    return concat(items, 0 if len(shape_of(items[0])) == 1 else 1)
+
+
+def dstack(arrays: Sequence[Array]) -> Array:
+    """Join arrays along the third axis, after `atleast_3d`."""
+    return concat([atleast_3d(x) for x in _items("dstack", arrays)], 2)
+
+
+def column_stack(arrays: Sequence[Array]) -> Array:
+    """Join vectors, as columns, and matrices along the second axis."""
+    items = _items("column_stack", arrays)
+    return concat([reshape(x, (-1 if x.size else 0, 1)) if len(shape_of(x)) < 2 else x for x in items], 1)
+
+
+def append(x: Array, values: Array, axis: int | None = None) -> Array:
+    """``x`` with ``values`` behind it along an axis; without ``axis`` the elements of both as a vector."""
+    return concat([x, values], axis)
+
+
+def block(arrays: Any) -> Array:
+    """An array from nested lists of blocks: the innermost lists are joined along the last axis, those around them along the
+    one before, and so on. Numbers and arrays of too few axes get axes of length 1 in front.
+
+    Raises:
+        ValueError: if the lists are not all equally deep, or one is empty.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.block([[np.eye(2), np.zeros((2, 1))], [np.ones((1, 2)), 5.0]])
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [1., 1., 5.]])
+    """
+    depth = _depth(arrays)
+    ndim = max([depth, *[len(shape_of(x)) for x in _leaves(arrays)]])
+
+    def joined(part: Any, level: int) -> Array:
+        if isinstance(part, list):
+            return concat([joined(inner, level - 1) for inner in part], -level)
+        return _at_least(part, [(1,) * (ndim - k) + (None,) * k for k in range(ndim)])
+
+    return joined(arrays, depth)
+
+
+def _leaves(arrays: Any) -> list[Array]:
+    return [x for part in arrays for x in _leaves(part)] if isinstance(arrays, list) else [arrays]
+
+
+def _depth(arrays: Any) -> int:
+    """How many lists stand around every block."""
+    if isinstance(arrays, tuple):
+        raise TypeError("block: got a tuple; expected lists of blocks, so that a tuple cannot be taken for one")
+    if not isinstance(arrays, list):
+        return 0
+    depths = {_depth(part) for part in arrays}
+    if len(depths) != 1:
+        raise ValueError("block: the lists are empty or not equally deep; write [[a, b], [c, d]], or [a, b] for one row")
+    return 1 + depths.pop()
+
+
+# ---- pad
 
 
 def _pad_forward(xp: Any, x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:

@@ -1,154 +1,279 @@
-"""Linear algebra: on matrices in the last two axes."""
+"""Linear systems: solutions, inverses, powers and exponentials of square matrices.
+
+Matrices stand in the last two axes; the axes before them count examples, and those of several operands broadcast.
+
+Source of the rules: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
+differentiation", 2008; for complex matrices see `tinyad.primitives.matrices`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from ..backend import Array, module_of
-from ..kinds import general
-from ..several import several
+import numpy as np
+
+from ..backend import Array, asnumpy, is_mutable, module_of
+from ..kinds import Function, general
 from ..tensor import unwrap
+from .elementwise import abs as absolute
+from .elementwise import log2, maximum, where
+from .matrices import adjoint, as_columns, check_square, floating, identity_like
 from .products import matmul
-from .shaping import expand_dims, matrix_transpose, shape_of, squeeze
+from .reductions import max as largest
+from .shaping import _array, as_arrays, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
+from .steps import ceil, greater, isfinite, less
+from .triangles import tril, triu
 
-__all__ = ["EighResult", "cholesky", "eigh", "eigvalsh", "solve"]
+__all__ = ["expm", "inv", "matrix_power", "solve", "solve_matrix", "solve_triangular", "tensorinv", "tensorsolve"]
+
+_ADVICE = "For a solution in the sense of least squares use ad.linalg.lstsq or ad.linalg.pinv"
 
 
-def _check_square(name: str, a: Array) -> None:
-    shape = shape_of(a)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ValueError(f"{name}: a has shape {shape}; expected square matrices in the last two axes")
+def _or_singular(name: str, a: Array, run: Callable[[], Array]) -> Array:
+    """The result of ``run``; its failure names the function and the matrix."""
+    try:
+        return run()
+    except np.linalg.LinAlgError as error:
+        array, which = unwrap(a), ""
+        if is_mutable(array) and array.ndim > 2:
+            places = np.argwhere(asnumpy(module_of(array).linalg.slogdet(array)[0]) == 0)
+            which = f" (the first of them is a[{', '.join(map(str, places[0]))}])" if len(places) else ""
+        raise np.linalg.LinAlgError(f"{name}: a matrix of a, of shape {shape_of(a)}, is singular{which}. {_ADVICE}") from error
 
 
 # ---- solve
 
 
+def _solve_forward(xp: Any, a: Array, b: Array) -> Array:
+    if a.ndim == 2 < b.ndim:  # all right-hand sides beside one another: the matrix is factored once
+        columns = xp.moveaxis(b, -2, 0)
+        found = xp.linalg.solve(a, columns.reshape(len(a), math.prod(columns.shape[1:])))
+        return xp.moveaxis(found.reshape(columns.shape), 0, -2)
+    if a.shape[:-2] != b.shape[:-2]:  # CuPy's solve does not broadcast
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b = xp.broadcast_to(a, batch + a.shape[-2:]), xp.broadcast_to(b, batch + b.shape[-2:])
+    return xp.linalg.solve(a, b)
+
+
 def _solve_vjp(g: Array, a: Array, out: Array) -> tuple[Array, Array]:
-    gb = _solve(matrix_transpose(a), g)
+    gb = solve_matrix(matrix_transpose(a), g)
     return -matmul(gb, matrix_transpose(out)), gb
 
 
 def _solve_jvp(da: Array | None, db: Array | None, a: Array, out: Array) -> Array:
     right = db if da is None else -matmul(da, out) if db is None else db - matmul(da, out)
-    return _solve(a, right)
+    return solve_matrix(a, right)
 
 
-_solve = general("solve", lambda xp, a, b: xp.linalg.solve(a, b), _solve_vjp, _solve_jvp, operands=("a", "b"))
+solve_matrix: Function = general(
+    "solve", _solve_forward, _solve_vjp, _solve_jvp, operands=("a", "b"),
+    doc="The solution of ``a @ x = b`` for ``b`` of shape (..., n, k); nothing is checked.",
+)  # fmt: skip
 
 
 def solve(a: Array, b: Array) -> Array:
     """The solution ``x`` of ``a @ x = b``.
 
     Args:
-        a: shape (..., n, n).
+        a: shape (..., n, n). A single matrix is factored once, however many right-hand sides there are.
         b: shape (n,), one right-hand side, or (..., n, k), one a column.
 
     Raises:
         ValueError: if the shapes do not fit.
-        numpy.linalg.LinAlgError: if a matrix is singular.
+        numpy.linalg.LinAlgError: if a matrix is singular. On a GPU the result is NaN instead.
 
-    Source: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
-    differentiation", 2008, section 2.3.1.
+    Source: Giles 2008, section 2.3.1.
 
     >>> import numpy as np, tinyad as ad
     >>> ad.grad(lambda b: ad.sum(ad.solve(2.0 * np.eye(2), b)))(np.ones(2))
     array([0.5, 0.5])
     """
-    _check_square("solve", a)
+    check_square("solve", a)
+    a, b = as_arrays(a, b)
     n, right = shape_of(a)[-1], shape_of(b)
     if not right or right[-2 if len(right) > 1 else 0] != n:
         raise ValueError(f"solve: b has shape {right}; with a of shape {shape_of(a)} expected ({n},) or (..., {n}, k)")
-    if len(right) == 1:
-        return squeeze(_solve(a, expand_dims(b, -1)), -1)
-    return _solve(a, b)
+    columns = as_columns(b) if len(right) == 1 else b
+    x = _or_singular("solve", a, lambda: solve_matrix(a, columns))
+    return squeeze(x, -1) if len(right) == 1 else x
 
 
-# ---- cholesky
+def solve_triangular(a: Array, b: Array, trans: int | str = 0, lower: bool = False, unit_diagonal: bool = False) -> Array:
+    """The solution of ``a @ x = b`` for triangular ``a``, as SciPy's function; the other triangle is not looked at, and its
+    derivative is zero.
+
+    NumPy has no triangular solver, so this one costs what `solve` costs.
+
+    Args:
+        a, b: as of `solve`.
+        trans: 0 or "N" for ``a``, 1 or "T" for its transpose, 2 or "C" for its adjoint.
+        lower: whether the lower triangle is meant, or the upper.
+        unit_diagonal: whether the diagonal is taken as ones.
+
+    Raises:
+        ValueError: if the shapes do not fit, or for another ``trans``.
+        numpy.linalg.LinAlgError: if the diagonal holds a zero.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.linalg.solve_triangular(np.array([[2.0, 9.0], [1.0, 1.0]]), np.array([2.0, 3.0]), lower=True)
+    array([1., 2.])
+    """
+    check_square("solve_triangular", a)
+    turn: dict[int | str, Function] = {0: lambda x: x, 1: matrix_transpose, 2: adjoint}
+    turn |= {"N": turn[0], "T": turn[1], "C": turn[2]}
+    if trans not in turn:
+        raise ValueError(f"solve_triangular: trans={trans!r}; expected 0 or 'N', 1 or 'T', 2 or 'C'")
+    half = (tril if lower else triu)(a, (-1 if lower else 1) if unit_diagonal else 0)
+    return solve(turn[trans](half + identity_like(half) if unit_diagonal else half), b)
 
 
-def _lower_half(p: Array) -> Array:
-    """The lower triangle of ``p`` with half its diagonal, so that ``p`` symmetric is this plus its transpose."""
-    xp = module_of(unwrap(p))
-    n = p.shape[-1]
-    return p * (xp.tril(xp.ones((n, n), p.dtype)) - 0.5 * xp.eye(n, dtype=p.dtype))
+# ---- inverses and powers
 
 
-def _cholesky_vjp(g: Array, out: Array) -> Array:
-    upper = matrix_transpose(out)
-    middle = _lower_half(matmul(upper, g))
-    right = matrix_transpose(_solve(upper, matrix_transpose(_solve(upper, middle))))
-    return 0.5 * (right + matrix_transpose(right))
+def _inv_vjp(g: Array, out: Array) -> Array:
+    turned = matrix_transpose(out)
+    return -matmul(matmul(turned, g), turned)
 
 
-def _cholesky_jvp(dx: Array, out: Array) -> Array:
-    inner = _solve(out, matrix_transpose(_solve(out, matrix_transpose(dx))))
-    return matmul(out, _lower_half(inner))
+_inv = general("inv", "linalg.inv", _inv_vjp, lambda dx, out: -matmul(matmul(out, dx), out))
 
 
-_cholesky = general("cholesky", lambda xp, x: xp.linalg.cholesky(x), _cholesky_vjp, _cholesky_jvp)
-
-
-def cholesky(a: Array) -> Array:
-    """The lower triangular ``L`` with ``L @ L.mT = a``, for ``a`` symmetric positive definite, of shape (..., n, n).
-
-    The symmetric part of ``a`` is factored, so the derivative is symmetric too.
+def inv(a: Array) -> Array:
+    """The inverses of matrices of shape (..., n, n). To solve a system use `solve`: it is faster and more accurate.
 
     Raises:
         ValueError: if the matrices are not square.
-        numpy.linalg.LinAlgError: if a matrix is not positive definite.
+        numpy.linalg.LinAlgError: if a matrix is singular. On a GPU the result is NaN instead.
 
-    Source: I. Murray, "Differentiation of the Cholesky decomposition", 2016, equations 8 and 10.
+    Source: Giles 2008, section 2.2.3.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.grad(lambda a: ad.linalg.inv(a)[0, 0])(np.array([[2.0]]))
+    array([[-0.25]])
     """
-    _check_square("cholesky", a)
-    return _cholesky(0.5 * (a + matrix_transpose(a)))
+    check_square("inv", a)
+    return _or_singular("inv", a, lambda: _inv(_array(a)))
 
 
-# ---- eigenvalues
+def matrix_power(a: Array, n: int) -> Array:
+    """The ``n``-th power of square matrices, by repeated squaring; a power of the inverse for negative ``n``.
+
+    Raises:
+        ValueError: if the matrices are not square.
+        TypeError: if ``n`` is no integer.
+        numpy.linalg.LinAlgError: if ``n`` is negative and a matrix is singular.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.linalg.matrix_power(np.array([[1, 1], [0, 1]]), 5)
+    array([[1, 5],
+           [0, 1]])
+    """
+    check_square("matrix_power", a)
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"matrix_power: n={n!r}; expected an integer")
+    exponent, square = operator.index(n), inv(a) if n < 0 else _array(a)
+    if exponent == 0:
+        return where(False, square, identity_like(square))  # on the tape, with a derivative of 0
+    factors = []
+    for k, bit in enumerate(reversed(f"{abs(exponent):b}")):
+        square = matmul(square, square) if k else square
+        if bit == "1":
+            factors.append(square)
+    return functools.reduce(matmul, factors)
 
 
-def _eigh_middle(inner: Array, w: Array) -> Array:
-    """``inner[i, j] / (w[j] - w[i])`` off the diagonal, and 0 on it."""
-    xp = module_of(unwrap(w))
-    one = xp.eye(w.shape[-1], dtype=unwrap(w).dtype)
-    return inner * (1.0 - one) / (expand_dims(w, -2) - expand_dims(w, -1) + one)
+def tensorsolve(a: Array, b: Array, axes: Sequence[int] | None = None) -> Array:
+    """The solution ``x`` of ``tensordot(a, x, axes=x.ndim) = b``.
+
+    Args:
+        a: shape ``b.shape + x.shape``; both products of lengths must agree.
+        axes: axes of ``a`` to move to the end first.
+
+    Raises:
+        ValueError: if the lengths do not fit.
+        numpy.linalg.LinAlgError: if the system is singular.
+    """
+    if axes is not None:
+        a = moveaxis(a, tuple(axes), tuple(range(-len(tuple(axes)), 0)))
+    shape = shape_of(a)[len(shape_of(b)) :]
+    n = math.prod(shape)
+    if math.prod(shape_of(a)) != n * n or math.prod(shape_of(b)) != n:
+        raise ValueError(
+            f"tensorsolve: a has shape {shape_of(a)} and b {shape_of(b)}; expected a of shape b.shape + x.shape with as many "
+            f"equations as unknowns"
+        )
+    return reshape(solve(reshape(a, (n, n)), ravel(b)), shape)
 
 
-def _eigh_vjp(g: Sequence[Array | None], w: Array, v: Array) -> Array:
-    gw, gv = g
-    middle = 0.0
-    if gv is not None:
-        middle = _eigh_middle(matmul(matrix_transpose(v), gv), w)
-    if gw is not None:
-        xp = module_of(unwrap(w))
-        middle = middle + expand_dims(gw, -2) * xp.eye(w.shape[-1], dtype=unwrap(w).dtype)
-    full = matmul(matmul(v, middle), matrix_transpose(v))
-    return 0.5 * (full + matrix_transpose(full))
+def tensorinv(a: Array, ind: int = 2) -> Array:
+    """The inverse of ``x -> tensordot(a, x)`` over the axes of ``a`` from ``ind`` on.
+
+    Raises:
+        ValueError: if the first ``ind`` axes do not have as many elements as the others.
+        numpy.linalg.LinAlgError: if it is singular.
+    """
+    left, right = shape_of(a)[:ind], shape_of(a)[ind:]
+    if ind < 1 or math.prod(left) != math.prod(right):
+        raise ValueError(
+            f"tensorinv: a has shape {shape_of(a)} and ind={ind}; expected as many elements in the first ind axes as in the others"
+        )
+    n = math.prod(left)
+    return reshape(inv(reshape(a, (n, n))), right + left)
 
 
-def _eigh_jvp(dx: Array, w: Array, v: Array) -> tuple[Array, Array]:
-    xp = module_of(unwrap(w))
-    inner = matmul(matmul(matrix_transpose(v), dx), v)
-    dw = (inner * xp.eye(w.shape[-1], dtype=unwrap(w).dtype)).sum(axis=-1)
-    return dw, matmul(v, _eigh_middle(inner, w))
+# ---- the exponential
+
+_PADE = (
+    64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0, 10559470521600.0,
+    670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
+)  # fmt: skip
+_SMALL = 5.37  # the norm up to which the quotient is exact in float64
+_MOST = 16
 
 
-_eigh = several("eigh", "linalg.eigh", _eigh_vjp, _eigh_jvp, operands=("x",), results=("w", "v"))
+def expm(a: Array) -> Array:
+    """The exponential of square matrices, ``I + a + a @ a / 2 + ...``.
+
+    The matrix is divided by a power of 2, ``exp(x)`` of the result is a quotient of polynomials, and that is squared again and
+    again; the derivative is that of these steps. How many squarings there are depends on the values: where they are not known
+    (in `vmap` and `compile`) there are 16, and the result is NaN for matrices of a 1-norm over 350000.
+
+    Raises:
+        ValueError: if the matrices are not square.
+
+    Source: N. J. Higham, "The scaling and squaring method for the matrix exponential revisited", 2005; of the derivative A. H.
+    Al-Mohy, N. J. Higham, "Computing the Frechet derivative of the matrix exponential", 2009.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.linalg.expm(np.array([[0.0, 1.0], [0.0, 0.0]]))
+    array([[1., 1.],
+           [0., 1.]])
+    """
+    check_square("expm", a)
+    x = floating(a)
+    squarings, steps = _squarings(x)
+    x = x * 0.5**squarings
+    one, x2 = identity_like(x), matmul(x, x)
+    x4, b = matmul(x2, x2), _PADE
+    x6 = matmul(x2, x4)
+    odd = matmul(x6, b[13] * x6 + b[11] * x4 + b[9] * x2) + b[7] * x6 + b[5] * x4 + b[3] * x2 + b[1] * one
+    even = matmul(x6, b[12] * x6 + b[10] * x4 + b[8] * x2) + b[6] * x6 + b[4] * x4 + b[2] * x2 + b[0] * one
+    odd = matmul(x, odd)
+    result = solve_matrix(even - odd, even + odd)
+    for k in reversed(range(steps)):  # those a matrix does not need come first, when nothing can overflow
+        result = where(less(k, squarings), matmul(result, result), result)
+    return where(greater(squarings, steps), math.nan, result)
 
 
-class EighResult(NamedTuple):
-    """What `eigh` gives."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-def eigh(a: Array) -> EighResult:
-    """Eigenvalues and eigenvectors of symmetric matrices of shape (..., n, n)."""
-    _check_square("eigh", a)
-    return EighResult(*_eigh(0.5 * (a + matrix_transpose(a))))
-
-
-def eigvalsh(a: Array) -> Array:
-    """The eigenvalues of symmetric matrices."""
-    return eigh(a).eigenvalues
+def _squarings(x: Array) -> tuple[Array, int]:
+    """How many squarings each matrix needs, of shape (..., 1, 1), and the largest of these numbers."""
+    known = unwrap(x)
+    size = absolute(known).sum(axis=-2, keepdims=True)
+    size = largest(size, axis=-1, keepdims=True) if x.shape[-1] else size
+    finite = where(isfinite(size), maximum(size, _SMALL), _SMALL)
+    count = ceil(log2(finite / _SMALL))
+    return count, int(count.max()) if is_mutable(known) and count.size else _MOST

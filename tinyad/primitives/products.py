@@ -1,20 +1,34 @@
-"""Products: matmul, einsum, tensordot, and what is made of them."""
+"""Products of vectors, matrices and arrays of more axes: matmul, and what is made of it."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-import string
 from collections.abc import Sequence
 from typing import Any
 
-from ..backend import Array, module_of
+from ..backend import Array
 from ..kinds import Function, behind_the_examples, multilinear
-from ..tensor import unwrap
-from .indexing import getitem
+from .complex import conj
 from .reductions import sum
-from .shaping import _array, expand_dims, matrix_transpose, negative_axis, permute_dims, reshape, shape_of, squeeze
+from .shaping import (
+    as_arrays,
+    expand_dims,
+    matrix_transpose,
+    moveaxis,
+    negative_axis,
+    permute_dims,
+    ravel,
+    reshape,
+    roll,
+    shape_of,
+    squeeze,
+)
 
-__all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vecdot"]
+__all__ = [
+    "chain", "cross", "dot", "inner", "kron", "matmul", "matvec", "multi_dot", "outer", "tensordot", "vdot", "vecdot", "vecmat",
+]  # fmt: skip
 
 
 # ---- matmul
@@ -69,7 +83,8 @@ def matmul(x: Array, y: Array) -> Array:
         if x.ndim > 1 and y.ndim > 1:
             return _matmul(x, y)
     except (AttributeError, ValueError):  # a list, or shapes that do not fit: only now find out which
-        x, y = _array(x), _array(y)
+        pass
+    x, y = as_arrays(x, y)
     left, right = shape_of(x), shape_of(y)
     _check_matmul(left, right)
     product = _matmul(expand_dims(x, 0) if len(left) == 1 else x, expand_dims(y, -1) if len(right) == 1 else y)
@@ -88,9 +103,107 @@ def _check_matmul(left: tuple[int, ...], right: tuple[int, ...]) -> None:
         raise ValueError(f"matmul: shapes {left} and {right} do not fit; the axes before the last two must be equal or 1")
 
 
-def vecdot(x: Array, y: Array, axis: int = -1) -> Array:
-    """The sum of products along one axis, the others broadcast."""
-    return sum(x * y, axis=axis)
+def matvec(x1: Array, x2: Array) -> Array:
+    """Products of matrices in the last two axes of ``x1`` with vectors in the last axis of ``x2``; the other axes broadcast."""
+    if len(shape_of(x1)) < 2:
+        raise ValueError(f"matvec: x1 has shape {shape_of(x1)}; expected matrices in the last two axes. Use vecdot for vectors")
+    x1, x2 = as_arrays(x1, x2)
+    return squeeze(matmul(x1, expand_dims(x2, -1)), -1)
+
+
+def vecmat(x1: Array, x2: Array) -> Array:
+    """Products of conjugates of vectors in the last axis of ``x1`` with matrices in the last two axes of ``x2``."""
+    if len(shape_of(x2)) < 2:
+        raise ValueError(f"vecmat: x2 has shape {shape_of(x2)}; expected matrices in the last two axes. Use vecdot for vectors")
+    x1, x2 = as_arrays(x1, x2)
+    return squeeze(matmul(expand_dims(conj(x1), -2), x2), -2)
+
+
+@functools.lru_cache(1024)
+def _cheapest(sizes: tuple[int, ...]) -> tuple[int, int]:
+    """How many multiplications a product of matrices takes, of shapes (sizes[0], sizes[1]), (sizes[1], sizes[2]), ..., and how
+    many of them to multiply before the rest."""
+    options = [
+        (_cheapest(sizes[: k + 1])[0] + _cheapest(sizes[k:])[0] + sizes[0] * sizes[k] * sizes[-1], k)
+        for k in range(1, len(sizes) - 1)
+    ]
+    return min(options, default=(0, 0))
+
+
+def chain(factors: Sequence[Array]) -> Array:
+    """The product of matrices in the last two axes, in the order that takes the fewest multiplications."""
+    if len(factors) == 1:
+        return factors[0]
+    _, k = _cheapest((*[x.shape[-2] for x in factors], factors[-1].shape[-1]))
+    return matmul(chain(factors[:k]), chain(factors[k:]))
+
+
+def multi_dot(arrays: Sequence[Array]) -> Array:
+    """The product of several matrices, in the order that takes the fewest multiplications.
+
+    Args:
+        arrays: at least two; the first may be a vector, which is a row, and the last, which is a column.
+
+    Raises:
+        ValueError: if there are fewer, or the shapes do not fit.
+
+    Source: T. H. Cormen et al., "Introduction to Algorithms", section 14.2.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.linalg.multi_dot([np.ones((2, 50)), np.ones((50, 50)), np.ones(50)])
+    array([2500., 2500.])
+    """
+    factors = as_arrays(*arrays)
+    shapes = [shape_of(x) for x in factors]
+    if len(factors) < 2:
+        raise ValueError(f"multi_dot: got {len(factors)} arrays; expected at least two")
+    if any(len(s) != 2 and not (len(s) == 1 and k in (0, len(shapes) - 1)) for k, s in enumerate(shapes)):
+        raise ValueError(f"multi_dot: shapes {shapes}; expected matrices, and perhaps vectors at the ends")
+    for left, right in itertools.pairwise(shapes):
+        _check_matmul(left, right)
+    row, column = len(shapes[0]) == 1, len(shapes[-1]) == 1
+    factors[0] = expand_dims(factors[0], 0) if row else factors[0]
+    factors[-1] = expand_dims(factors[-1], -1) if column else factors[-1]
+    return squeeze(chain(factors), (*[-2] * row, *[-1] * column))
+
+
+# ---- sums of products of vectors
+
+
+def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
+    """The sum along one axis of the conjugate of ``x1`` times ``x2``; the other axes broadcast.
+
+    Raises:
+        ValueError: if the lengths of that axis differ.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.vecdot(np.array([1j, 2.0]), np.array([1j, 1.0]))
+    np.complex128(3+0j)
+    """
+    x1, x2 = as_arrays(x1, x2)
+    places = [negative_axis("vecdot", axis, len(shape_of(x))) for x in (x1, x2)]
+    left, right = (shape_of(x)[place] for x, place in zip((x1, x2), places, strict=True))
+    if left != right:
+        raise ValueError(f"vecdot: shapes {shape_of(x1)} and {shape_of(x2)}; axis {axis} has lengths {left} and {right}")
+    if places[0] != places[1]:
+        x1, x2, places = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1), [-1]
+    products = conj(x1) * x2
+    return sum(products, axis=places[0], dtype=None if products.dtype.kind in "fc" else products.dtype)
+
+
+def vdot(x: Array, y: Array) -> Array:
+    """The sum of the conjugates of all elements of ``x`` times those of ``y``, in row-major order."""
+    return vecdot(ravel(x), ravel(y))
+
+
+def inner(x: Array, y: Array) -> Array:
+    """The sum of products over the last axes of both, without a conjugate; a product with a number.
+
+    Raises:
+        ValueError: if their lengths differ.
+    """
+    left, right = len(shape_of(x)), len(shape_of(y))
+    return x * y if left == 0 or right == 0 else tensordot(x, y, axes=((-1,), (-1,)))
 
 
 def dot(x: Array, y: Array) -> Array:
@@ -103,11 +216,53 @@ def dot(x: Array, y: Array) -> Array:
     return tensordot(x, y, axes=((left - 1,), (right - 2,)))
 
 
+def cross(x: Array, y: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
+    """The cross product of vectors of length 3; the other axes broadcast.
+
+    Args:
+        axisa, axisb: where the vectors stand in ``x`` and ``y``.
+        axisc: where they stand in the result.
+        axis: one for all three.
+
+    Raises:
+        ValueError: if a vector has another length. (NumPy also takes vectors of length 2, and warns that it will not.)
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.cross(np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    array([0., 0., 1.])
+    """
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
+    x, y = (moveaxis(v, a, -1) for v, a in zip(as_arrays(x, y), (axisa, axisb), strict=True))
+    if shape_of(x)[-1] != 3 or shape_of(y)[-1] != 3:
+        raise ValueError(
+            f"cross: vectors of lengths {shape_of(x)[-1]} and {shape_of(y)[-1]}; expected 3. Append a zero to pairs"
+        )
+    return moveaxis(roll(x, -1, -1) * roll(y, 1, -1) - roll(x, 1, -1) * roll(y, -1, -1), -1, axisc)
+
+
+# ---- all products
+
+
 def outer(x: Array, y: Array) -> Array:
     """All products of an element of the vector ``x`` with one of the vector ``y``: shape (len(x), len(y))."""
     if len(shape_of(x)) != 1 or len(shape_of(y)) != 1:
         raise ValueError(f"outer: shapes {shape_of(x)} and {shape_of(y)}; expected two vectors. Use ad.ravel first")
+    x, y = as_arrays(x, y)
     return expand_dims(x, 1) * expand_dims(y, 0)
+
+
+def kron(x: Array, y: Array) -> Array:
+    """The Kronecker product: blocks of ``y``, each times an element of ``x``. The one with fewer axes gets some in front.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.kron(np.array([1.0, 2.0]), np.array([1.0, -1.0]))
+    array([ 1., -1.,  2., -2.])
+    """
+    x, y = as_arrays(x, y)
+    rank = max(len(shape_of(x)), len(shape_of(y)))
+    left, right = ((1,) * (rank - len(shape_of(v))) + shape_of(v) for v in (x, y))
+    products = reshape(x, [n for a in left for n in (a, 1)]) * reshape(y, [n for b in right for n in (1, b)])
+    return reshape(products, [a * b for a, b in zip(left, right, strict=True)])
 
 
 def tensordot(x: Array, y: Array, axes: int | Sequence[Any] = 2) -> Array:
@@ -129,8 +284,9 @@ def tensordot(x: Array, y: Array, axes: int | Sequence[Any] = 2) -> Array:
     inner = 1
     for a in over_x:
         inner *= left[a]
-    rows = reshape(permute_dims(_array(x), (*rest_x, *over_x)), (_size(left, rest_x), inner))
-    columns = reshape(permute_dims(_array(y), (*over_y, *rest_y)), (inner, _size(right, rest_y)))
+    x, y = as_arrays(x, y)
+    rows = reshape(permute_dims(x, (*rest_x, *over_x)), (_size(left, rest_x), inner))
+    columns = reshape(permute_dims(y, (*over_y, *rest_y)), (inner, _size(right, rest_y)))
     return reshape(_matmul(rows, columns), shape)
 
 
@@ -153,130 +309,3 @@ def _axes_of_tensordot(axes: Any, left: int, right: int) -> tuple[list[int], lis
         [negative_axis("tensordot", a, left) for a in over[0]],
         [negative_axis("tensordot", a, right) for a in over[1]],
     )
-
-
-# ---- einsum
-
-
-def _einsum_forward(xp: Any, *operands: Array, subscripts: tuple[str, ...]) -> Array:
-    *inputs, output = subscripts
-    # the ellipsis stands for leading axes; a path through BLAS is worth finding from three operands or large ones on
-    formula = ",".join(f"...{letters}" for letters in inputs) + f"->...{output}"
-    optimize = len(operands) > 2 or max(x.size for x in operands) > 1000
-    return xp.einsum(formula, *operands, optimize=optimize)
-
-
-def _einsum_transpose(i: int, g: Array, operands: Sequence[Any], node: Any, *, subscripts: tuple[str, ...]) -> Array:
-    *inputs, output = subscripts
-    others = [(x, letters) for k, (x, letters) in enumerate(zip(operands, inputs, strict=True)) if k != i]
-    letters = (output, *[letters for _, letters in others], inputs[i])
-    return _einsum(g, *[x for x, _ in others], subscripts=letters)
-
-
-def _einsum_missing(i: int, node: Any) -> int:
-    *inputs, output = node.params["subscripts"]
-    return (len(node.shape) - len(output)) - (len(node.parents[i].shape) - len(inputs[i]))
-
-
-def _einsum_batch(
-    operands: Sequence[Any], ranks: Sequence[int], mapped: Sequence[bool], *, subscripts: tuple[str, ...]
-) -> Array:
-    in_front = [rank - len(letters) for rank, letters in zip(ranks, subscripts, strict=False)]
-    return _einsum(*behind_the_examples(operands, in_front, mapped), subscripts=subscripts)
-
-
-_einsum: Function = multilinear("einsum", _einsum_forward, _einsum_transpose, missing=_einsum_missing, batch=_einsum_batch)
-
-
-def einsum(subscripts: str, *operands: Array) -> Array:
-    """Sums of products in Einstein's notation, as NumPy's: ``"ij,jk->ik"``, with ``...``, repeated letters, implicit output.
-
-    Raises:
-        ValueError: if the formula does not fit the operands, naming what does not.
-
-    >>> import tinyad as ad
-    >>> import numpy as np
-    >>> A = np.arange(6.0).reshape(2, 3)
-    >>> ad.grad(lambda A: ad.einsum("ij,ij->", A, A))(A)
-    array([[ 0.,  2.,  4.],
-           [ 6.,  8., 10.]])
-    """
-    if not isinstance(subscripts, str):
-        raise TypeError(
-            f"einsum: the formula is {type(subscripts).__name__}; expected a str such as 'ij,jk->ik', then the operands"
-        )
-    inputs, output = _parse_einsum(subscripts, [len(shape_of(x)) for x in operands])
-    items = [_array(x) for x in operands]
-    _check_lengths(subscripts, inputs, items)
-    terms = [_distinct(x, letters) for x, letters in zip(items, inputs, strict=True)]
-    for k, (x, letters) in enumerate(terms):
-        elsewhere = set(output).union(*[other for i, (_, other) in enumerate(terms) if i != k])
-        terms[k] = _summed(x, letters, elsewhere)
-    missing = [c for c in output if not any(c in letters for _, letters in terms)]
-    kept = "".join(c for c in output if c not in missing)
-    result = _einsum(*[x for x, _ in terms], subscripts=(*[letters for _, letters in terms], kept))
-    return expand_dims(result, tuple([output.index(c) for c in missing])) if missing else result
-
-
-def _distinct(x: Array, letters: str) -> tuple[Array, str]:
-    """Take diagonals for repeated letters and drop axes of length 1, which stand for any length."""
-    for c in sorted({c for c in letters if letters.count(c) > 1}):
-        x, letters = _diagonal(x, letters, c)
-    ones = tuple([i for i, n in enumerate(shape_of(x)) if n == 1])
-    if ones:
-        x, letters = squeeze(x, ones), "".join(c for i, c in enumerate(letters) if i not in ones)
-    return x, letters
-
-
-def _summed(x: Array, letters: str, elsewhere: set[str]) -> tuple[Array, str]:
-    """Sum over letters that stand nowhere else. Each letter left also stands elsewhere, so that the transpose is an einsum."""
-    alone = tuple([i for i, c in enumerate(letters) if c not in elsewhere])
-    if alone:
-        x, letters = sum(x, axis=alone), "".join(c for c in letters if c in elsewhere)
-    return x, letters
-
-
-def _diagonal(x: Array, letters: str, c: str) -> tuple[Array, str]:
-    """Keep the elements whose indices at all places of ``c`` agree; the common axis comes first."""
-    places = [i for i, letter in enumerate(letters) if letter == c]
-    rest = [i for i in range(len(letters)) if i not in places]
-    x = permute_dims(x, (*places, *rest))
-    index = module_of(unwrap(x)).arange(x.shape[0])
-    return getitem(x, (index,) * len(places)), c + "".join(letters[i] for i in rest)
-
-
-def _parse_einsum(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
-    """The letters of each operand and of the output, with the ellipsis spelled out."""
-    formula = subscripts.replace(" ", "")
-    left, arrow, right = formula.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(ranks):
-        raise ValueError(f"einsum: {subscripts!r} speaks of {len(terms)} operands, got {len(ranks)}")
-    used = set(formula)
-    spare = [c for c in string.ascii_letters if c not in used]
-    widths = []
-    for term, rank in zip(terms, ranks, strict=True):
-        named = len(term.replace("...", ""))
-        if not set(term.replace("...", "")) <= set(string.ascii_letters):
-            raise ValueError(f"einsum: {term!r} in {subscripts!r}; expected letters and at most one '...'")
-        if named > rank or (named < rank and "..." not in term):
-            raise ValueError(f"einsum: {term!r} in {subscripts!r} names {named} axes, the operand has {rank}")
-        widths.append(rank - named if "..." in term else 0)
-    dots = "".join(spare[: max(widths, default=0)])
-    inputs = [t.replace("...", dots[len(dots) - w :]) for t, w in zip(terms, widths, strict=True)]
-    if not arrow:
-        letters = "".join(inputs)
-        right = "..." + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
-    output = right.replace("...", dots)
-    unknown = [c for c in output if not any(c in letters for letters in inputs)]
-    if unknown or len(set(output)) != len(output):
-        raise ValueError(f"einsum: output {right!r} in {subscripts!r}; each letter must appear once, and in an operand")
-    return inputs, output
-
-
-def _check_lengths(subscripts: str, inputs: Sequence[str], items: Sequence[Array]) -> None:
-    seen: dict[str, int] = {}
-    for letters, x in zip(inputs, items, strict=True):
-        for c, n in zip(letters, x.shape, strict=True):
-            if n != 1 and seen.setdefault(c, n) != n:
-                raise ValueError(f"einsum: letter {c!r} in {subscripts!r} stands for lengths {seen[c]} and {n}")

@@ -1,6 +1,7 @@
 """Reductions along axes, and broadcasting, which is the transpose of a sum.
 
-``axis`` is an int, a tuple of ints, or ``None`` for all axes; ``keepdims=True`` keeps reduced axes with length 1.
+``axis`` is an int, a tuple of ints, or ``None`` for all axes; ``keepdims=True`` keeps reduced axes with length 1. Of NumPy's other
+keywords ``dtype`` converts the elements first, ``where`` is a mask that says which elements count, and ``initial`` is one more.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import numpy as np
 from ..backend import Array, module_of
 from ..kinds import Function, general, linear
 from ..tensor import Tensor
+from .complex import conj, imag, is_complex, real
 from .elementwise import abs as absolute
-from .elementwise import equal, exp, sqrt, square, where
-from .shaping import Axes, _array, astype, expand_dims, flip, negative_axes, negative_axis, ravel, reshape, shape_of, trailing
+from .elementwise import exp, maximum, minimum, sqrt, square
+from .elementwise import where as choose
+from .shaping import Axes, _array, astype, expand_dims, negative_axes, reshape, shape_of, trailing
+from .steps import equal
 
-__all__ = [
-    "broadcast_to", "cumsum", "logsumexp", "max", "mean", "min", "norm", "std", "sum", "unbroadcast", "var",
-]  # fmt: skip
+__all__ = ["broadcast_to", "logsumexp", "max", "mean", "min", "norm", "ptp", "std", "sum", "unbroadcast", "var"]
 
 
 def _expand(reduced: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -90,7 +92,9 @@ def unbroadcast(g: Array, shape: tuple[int, ...], lead: int = 0) -> Array:
     return reshape(g, target)
 
 
-def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+def sum(
+    x: Array, axis: Axes = None, keepdims: bool = False, *, dtype: Any = None, initial: Any = None, where: Any = None
+) -> Array:
     """Sum of the elements along the axes.
 
     >>> import tinyad as ad
@@ -98,7 +102,20 @@ def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     array([[0., 2.],
            [0., 2.]])
     """
-    return _sum(_array(x), axis=negative_axes("sum", axis, len(shape_of(x))), keepdims=keepdims)
+    x = _given(x, dtype, where, 0)
+    total = _sum(x, axis=negative_axes("sum", axis, len(shape_of(x))), keepdims=keepdims)
+    return _finished(total if initial is None else total + initial, dtype)
+
+
+def _finished(total: Array, dtype: Any) -> Array:
+    """A total in the dtype that was asked for: NumPy's totals of short integers are in longer ones."""
+    return total if dtype is None else astype(total, dtype, copy=False)
+
+
+def _given(x: Array, dtype: Any, where: Any, instead: Any) -> Array:
+    """The elements to reduce, those that do not count replaced by one that changes nothing."""
+    x = _array(x) if dtype is None else astype(x, dtype)
+    return x if where is None else choose(where, x, instead)
 
 
 _mean = linear(
@@ -112,15 +129,24 @@ def _count(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
     return math.prod([shape[a] for a in axis])
 
 
-def mean(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+def _count_where(where: Any, x: Array, axis: Axes, keepdims: bool) -> Array:
+    """How many elements count, as numbers of the dtype that a mean has."""
+    ones = astype(where, x.dtype if x.dtype.kind in "fc" else float)
+    return sum(broadcast_to(ones, shape_of(x)), axis, keepdims)
+
+
+def mean(x: Array, axis: Axes = None, keepdims: bool = False, *, dtype: Any = None, where: Any = None) -> Array:
     """Arithmetic mean along the axes."""
-    return _mean(_array(x), axis=negative_axes("mean", axis, len(shape_of(x))), keepdims=keepdims)
+    x = _given(x, dtype, None, 0)
+    if where is not None:
+        return sum(x, axis, keepdims, where=where) / _count_where(where, x, axis, keepdims)
+    return _mean(x, axis=negative_axes("mean", axis, len(shape_of(x))), keepdims=keepdims)
 
 
 # ---- reductions that are known by their gradient
 
 
-def _reduction(name: str, forward: Callable[..., Any], gradient: Callable[..., Any]) -> Callable[..., Any]:
+def reduction(name: str, forward: Callable[..., Any], gradient: Callable[..., Any]) -> Callable[..., Any]:
     """A general primitive from one function: the gradient of each result with respect to the elements it reduces.
 
     ``gradient(x, out, axis, **params)`` gets the result with its axes kept and returns an array of the shape of ``x``; both
@@ -143,60 +169,101 @@ def _share_of_ties(x: Array, out: Array, axis: tuple[int, ...]) -> Array:
     return attained / _sum(attained, axis=axis, keepdims=True)
 
 
-_max = _reduction("max", lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), _share_of_ties)
-_min = _reduction("min", lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), _share_of_ties)
+_max = reduction("max", lambda xp, x, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims), _share_of_ties)
+_min = reduction("min", lambda xp, x, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims), _share_of_ties)
 
 
-def _extremum(primitive: Callable[..., Any], name: str, x: Array, axis: Axes, keepdims: bool) -> Array:
+def _extremum(
+    name: str, primitive: Function, x: Array, axis: Axes, keepdims: bool, initial: Any, where: Any, worst: float, pair: Function
+) -> Array:
+    """An extremum; ``worst`` is what no element is beyond, and ``pair`` the extremum of two."""
+    if where is not None:
+        if initial is None:
+            raise ValueError(f"{name}: where= leaves out elements, perhaps all; give initial=, the {name}imum of none")
+        x = choose(where, x, initial if shape_of(x) == () or _array(x).dtype.kind not in "fc" else worst)
     axes = negative_axes(name, axis, len(shape_of(x)))
     if _count(shape_of(x), axes) == 0:
         raise ValueError(f"{name}: the reduced axes of an array of shape {shape_of(x)} are empty; there is no {name}imum")
-    return primitive(_array(x), axis=axes, keepdims=keepdims)
+    found = primitive(_array(x), axis=axes, keepdims=keepdims)
+    return found if initial is None else pair(found, initial)
 
 
-def max(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Largest element along the axes. Equal largest elements share the derivative equally."""
-    return _extremum(_max, "max", x, axis, keepdims)
+def max(x: Array, axis: Axes = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Array:
+    """Largest element along the axes. Equal largest elements share the derivative equally.
+
+    Raises:
+        ValueError: if there is no element, or none need be there: ``where`` without ``initial``.
+    """
+    return _extremum("max", _max, x, axis, keepdims, initial, where, -math.inf, maximum)
 
 
-def min(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Smallest element along the axes. Equal smallest elements share the derivative equally."""
-    return _extremum(_min, "min", x, axis, keepdims)
+def min(x: Array, axis: Axes = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Array:
+    """Smallest element along the axes. Equal smallest elements share the derivative equally; see `max`."""
+    return _extremum("min", _min, x, axis, keepdims, initial, where, math.inf, minimum)
+
+
+def ptp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """How far the largest element along the axes lies from the smallest."""
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
 def _var_gradient(x: Array, out: Array, axis: tuple[int, ...], correction: float) -> Array:
-    return (x - _mean(x, axis=axis, keepdims=True)) * (2.0 / (_count(x.shape, axis) - correction))
+    freedom = _count(x.shape, axis) - correction
+    return conj(x - _mean(x, axis=axis, keepdims=True)) * (2.0 / freedom if freedom > 0 else math.inf)
 
 
-_var = _reduction(
+_var = reduction(
     "var",
     lambda xp, x, axis, keepdims, correction: xp.var(x, axis=axis, ddof=correction, keepdims=keepdims),
     _var_gradient,
 )
 
 
-def var(x: Array, axis: Axes = None, keepdims: bool = False, correction: float = 0.0) -> Array:
+def var(
+    x: Array,
+    axis: Axes = None,
+    keepdims: bool = False,
+    correction: float = 0.0,
+    *,
+    ddof: float | None = None,
+    dtype: Any = None,
+    where: Any = None,
+) -> Array:
     """Variance along the axes: the sum of squared distances from the mean, divided by ``n - correction``.
 
-    Raises:
-        ValueError: if ``n - correction`` is not positive.
+    ``ddof`` is NumPy's other name of ``correction``. Where ``n - correction`` is not positive, NumPy divides by 0 and warns.
     """
+    correction = correction if ddof is None else ddof
+    x = _given(x, dtype, None, 0)
     axes = negative_axes("var", axis, len(shape_of(x)))
-    count = _count(shape_of(x), axes)
-    if count <= correction:
-        raise ValueError(f"var: {count} elements along the axes with correction={correction}; more elements are needed")
-    return _var(_array(x), axis=axes, keepdims=keepdims, correction=correction)
+    if where is not None:
+        squares = _square_of_length(x - mean(x, axes, True, where=where))
+        return sum(squares, axes, keepdims, where=where) / (_count_where(where, real(x), axes, keepdims) - correction)
+    return _var(x, axis=axes, keepdims=keepdims, correction=correction)
 
 
-def std(x: Array, axis: Axes = None, keepdims: bool = False, correction: float = 0.0) -> Array:
+def std(
+    x: Array,
+    axis: Axes = None,
+    keepdims: bool = False,
+    correction: float = 0.0,
+    *,
+    ddof: float | None = None,
+    dtype: Any = None,
+    where: Any = None,
+) -> Array:
     """Standard deviation, the root of `var`. Its derivative is taken as 0 where all elements are equal."""
-    return _root(var(x, axis, keepdims, correction))
+    return _root(var(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=where))
+
+
+def _square_of_length(x: Array) -> Array:
+    return square(real(x)) + square(imag(x)) if is_complex(x) else square(x)
 
 
 def _root(x: Array) -> Array:
     """Square root with derivative 0 at 0, for values that are squares themselves."""
     vanishes = equal(x, 0)
-    return where(vanishes, 0.0, sqrt(where(vanishes, 1.0, x)))
+    return choose(vanishes, 0.0, sqrt(choose(vanishes, 1.0, x)))
 
 
 def _logsumexp(xp: Any, x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -209,10 +276,10 @@ def _logsumexp(xp: Any, x: Array, *, axis: tuple[int, ...], keepdims: bool) -> A
 
 
 def _softmax(x: Array, out: Array, axis: tuple[int, ...]) -> Array:
-    return exp(x - where(equal(out, -math.inf), 0.0, out))
+    return exp(x - choose(equal(out, -math.inf), 0.0, out))
 
 
-_logsumexp_primitive = _reduction("logsumexp", _logsumexp, _softmax)
+_logsumexp_primitive = reduction("logsumexp", _logsumexp, _softmax)
 
 
 def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
@@ -235,27 +302,11 @@ def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) ->
     if not isinstance(ord, (int, float)) or ord < 1:
         raise ValueError(f"norm: ord={ord!r}; expected a number of at least 1, or math.inf")
     if ord == 2:
-        return _root(sum(square(x), axis, keepdims))
+        return _root(sum(_square_of_length(x), axis, keepdims))
     if ord == 1:
         return sum(absolute(x), axis, keepdims)
     if ord == math.inf:
         return max(absolute(x), axis, keepdims)
     total = sum(absolute(x) ** ord, axis, keepdims)
     vanishes = equal(total, 0)
-    return where(vanishes, 0.0, where(vanishes, 1.0, total) ** (1.0 / ord))
-
-
-# ---- cumulative sum
-
-_cumsum: Function = linear(
-    "cumsum",
-    lambda xp, x, axis: xp.cumsum(x, axis=axis),
-    lambda g, like, axis: flip(_cumsum(flip(g, axis), axis=axis), axis),
-)
-
-
-def cumsum(x: Array, axis: int | None = None) -> Array:
-    """Running sum along an axis; without ``axis`` over all elements in row-major order."""
-    if axis is None:
-        return cumsum(ravel(x), 0)
-    return _cumsum(x, axis=negative_axis("cumsum", axis, len(shape_of(x))))
+    return choose(vanishes, 0.0, choose(vanishes, 1.0, total) ** (1.0 / ord))

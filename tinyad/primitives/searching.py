@@ -1,21 +1,26 @@
-"""Which and whether: argmax, argmin, argsort, any, all, count_nonzero. None has a derivative, so the results are constants."""
+"""Which, where and whether: argmax, nonzero, searchsorted, any, count_nonzero. None has a derivative: the results are constants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from ..backend import Array
-from ..kinds import nondifferentiable
+from ..backend import Array, is_mutable, module_of
+from ..kinds import constant_like, nondifferentiable
+from ..tensor import Tensor, unwrap
+from .elementwise import subtract
+from .indexing import getitem
 from .shaping import Axes, _array, expand_dims, negative_axes, negative_axis, ravel, reshape, shape_of
 
-__all__ = ["all", "any", "argmax", "argmin", "argsort", "count_nonzero"]
+__all__ = [
+    "all", "any", "argmax", "argmin", "argwhere", "count_nonzero", "digitize", "flatnonzero", "known", "nonzero", "searchsorted",
+]  # fmt: skip
 
 
 # ---- which: positions along an axis
 
 _argmax = nondifferentiable("argmax", lambda xp, x, axis: xp.argmax(x, axis=axis))
 _argmin = nondifferentiable("argmin", lambda xp, x, axis: xp.argmin(x, axis=axis))
-_argsort = nondifferentiable("argsort", lambda xp, x, axis: xp.argsort(x, axis=axis, kind="stable"))
 
 
 def _position(name: str, primitive: Callable[..., Array], x: Array, axis: int | None, keepdims: bool) -> Array:
@@ -45,11 +50,101 @@ def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
     return _position("argmin", _argmin, x, axis, keepdims)
 
 
-def argsort(x: Array, axis: int | None = -1) -> Array:
-    """The order that sorts along an axis, equal elements as they are; with ``axis=None`` that of all in row-major order."""
-    if axis is None:
-        return argsort(ravel(x), -1)
-    return _argsort(_array(x), axis=negative_axis("argsort", axis, len(shape_of(x))))
+# ---- where: as many positions as there are
+
+_searchsorted = nondifferentiable("searchsorted", lambda xp, a, v, side: _searchsorted_forward(xp, a, v, side))
+
+
+def known(name: str, x: Any) -> Any:
+    """The array of an operand that decides on the shape of a result. One that is not there yet refuses, and says where.
+
+    Raises:
+        TracingError: inside `compile`, `vmap` or `scan`, if ``x`` depends on the arguments.
+    """
+    array = unwrap(x)
+    if not is_mutable(array):
+        raise array.trace.refusal(
+            f"an operand of {name}",
+            "How many elements it gives depends on the values; keep the shape and choose with ad.where(mask, x, 0)",
+        )
+    return array
+
+
+def nonzero(x: Array) -> tuple[Array, ...]:
+    """Where the elements are that are not zero: for each axis a vector with their numbers along it, in row-major order.
+
+    Raises:
+        TracingError: inside `compile` or `vmap`, if ``x`` depends on the arguments: the shape of the result does.
+        ValueError: for a number, which has no axis.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.nonzero(np.array([[0.0, 7.0], [5.0, 0.0]]))
+    (array([0, 1]), array([1, 0]))
+    """
+    array = known("nonzero", _array(x))
+    if array.ndim == 0:
+        raise ValueError("nonzero: got a number, which has no axes to count along; use ad.atleast_1d, or x != 0")
+    return tuple([constant_like(places, (x,)) for places in array.nonzero()])
+
+
+def flatnonzero(x: Array) -> Array:
+    """Where the elements are that are not zero, numbered row by row; see `nonzero`."""
+    return nonzero(ravel(x))[0]
+
+
+def argwhere(x: Array) -> Array:
+    """Where the elements are that are not zero: a matrix with a row of positions for each; see `nonzero`."""
+    array = known("argwhere", _array(x))
+    return constant_like(module_of(array).argwhere(array), (x,))
+
+
+def _searchsorted_forward(xp: Any, a: Array, v: Array, side: str) -> Array:
+    if a.ndim == 1:
+        return xp.searchsorted(a, v, side=side)
+    # a list for each example: compared with all of it, because NumPy searches one list alone
+    compare = xp.less if side == "left" else xp.less_equal
+    return xp.add.reduce(compare(a[..., None, :], v[..., :, None]), axis=-1, dtype=int)
+
+
+def searchsorted(x: Array, v: Array, side: str = "left", sorter: Array | None = None) -> Array:
+    """Where to put ``v`` into the vector ``x``, whose elements rise, so that they still do.
+
+    Args:
+        side: among equal elements before all ("left") or behind all ("right").
+        sorter: the order that sorts ``x`` if it is not sorted itself, as `argsort` gives it.
+
+    Raises:
+        ValueError: if ``x`` is no vector, or for another side.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.searchsorted(np.array([1.0, 2.0, 2.0]), np.array([2.0, 9.0]), side="right")
+    array([3, 3])
+    """
+    if len(shape_of(x)) != 1 or side not in ("left", "right"):
+        raise ValueError(f"searchsorted: x of shape {shape_of(x)}, side={side!r}; expected a vector, and 'left' or 'right'")
+    given = x if sorter is None else getitem(x if isinstance(x, Tensor) else _array(x), unwrap(sorter))
+    return reshape(_searchsorted(given, ravel(v), side=side), shape_of(v))
+
+
+def digitize(x: Array, bins: Array, right: bool = False) -> Array:
+    """The number of the bin each element is in: ``i`` if ``bins[i - 1] <= x < bins[i]``.
+
+    Args:
+        bins: a vector whose elements rise, or fall; then the inequalities are ``bins[i - 1] > x >= bins[i]``.
+        right: a bin contains its upper end instead of its lower.
+
+    Raises:
+        ValueError: if the bins neither rise nor fall.
+        TracingError: inside `compile` or `vmap`, if they depend on the arguments; use `searchsorted`.
+    """
+    ends = known("digitize", _array(bins))
+    steps = ends[1:] - ends[:-1]
+    side = "left" if right else "right"
+    if bool((steps >= 0).all()):
+        return searchsorted(ends, x, side)
+    if not bool((steps <= 0).all()):
+        raise ValueError("digitize: the bins neither rise nor fall; sort them")
+    return subtract(ends.size, searchsorted(module_of(ends).flip(ends), x, side))
 
 
 # ---- whether, and how many

@@ -7,18 +7,30 @@ trailing axes of the operand a shape speaks of, so that leading axes pass throug
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array, module_of
+from ..backend import Array, common_module, is_array, is_mutable, module_of
 from ..kinds import Function, linear, nondifferentiable
+from ..tensor import unwrap
+from .complex import is_complex, real
+from .transfer import to_device
 
 __all__ = [
+    "as_arrays",
+    "as_shape",
     "astype",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "expand_dims",
     "flip",
+    "fliplr",
+    "flipud",
+    "in_dtype",
     "matrix_transpose",
     "moveaxis",
     "negative_axes",
@@ -27,6 +39,8 @@ __all__ = [
     "ravel",
     "reshape",
     "roll",
+    "rollaxis",
+    "rot90",
     "shape_of",
     "squeeze",
     "swapaxes",
@@ -64,8 +78,9 @@ def negative_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
 def negative_axis(name: str, axis: int, ndim: int) -> int:
     """``axis`` counted from the end."""
     if not -ndim <= axis < ndim:
-        raise ValueError(f"{name}: axis {axis} is out of bounds for an array with {ndim} axes; expected {-ndim} to {ndim - 1}")
-    return axis - ndim if axis >= 0 else axis
+        message = f"{name}: axis {axis} is out of bounds for an array with {ndim} axes; expected {-ndim} to {ndim - 1}"
+        raise np.exceptions.AxisError(message)  # a ValueError and an IndexError, as NumPy's
+    return int(axis - ndim if axis >= 0 else axis)  # a NumPy integer would be printed as one in programs
 
 
 def _reshape(xp: Any, x: Array, *, rank: int, shape: tuple[int, ...]) -> Array:
@@ -77,18 +92,47 @@ _reshape_primitive: Function = linear(
 )
 
 
-def reshape(x: Array, shape: int | Sequence[int]) -> Array:
-    """The same elements in another shape, in row-major order; one length may be -1.
+def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """A shape as a tuple; one number stands for that of a vector."""
+    return tuple(shape) if isinstance(shape, (tuple, list, Iterable)) else (shape,)  # the usual ones first
+
+
+def reshape(x: Array, shape: int | Sequence[int], order: str = "C", *, copy: bool | None = None) -> Array:
+    """The same elements in another shape; one length may be -1.
+
+    Args:
+        order: the elements are read and placed row by row ("C", the last axis fastest) or column by column ("F", the first
+            axis fastest).
+        copy: ``True`` for memory of its own, ``False`` to refuse where new memory is needed, ``None`` for what it takes.
 
     Raises:
-        ValueError: if the numbers of elements differ.
+        ValueError: if the numbers of elements differ, for another order, or if ``copy=False`` and a copy is needed.
 
-    >>> import tinyad as ad
-    >>> ad.reshape(ad.arange(6), (2, -1)).shape
-    (2, 3)
+    >>> import numpy as np, tinyad as ad
+    >>> ad.reshape(np.arange(6), (2, -1), order="F")
+    array([[0, 2, 4],
+           [1, 3, 5]])
     """
-    old, new = shape_of(x), (shape,) if isinstance(shape, int) else tuple(shape)
-    return _reshape_primitive(_array(x), rank=len(old), shape=_complete(new, old))
+    old, new = shape_of(x), as_shape(shape)
+    if order not in ("C", "F"):
+        raise ValueError(
+            f"reshape: order={order!r}; expected 'C', row by row, or 'F', column by column: no memory is looked at"
+        )
+    if order == "F":
+        return _in_memory(x, transpose(reshape(transpose(x), new[::-1])), copy)
+    return _in_memory(x, _reshape_primitive(_array(x), rank=len(old), shape=_complete(new, old)), copy)
+
+
+def _in_memory(x: Array, arranged: Array, copy: bool | None) -> Array:
+    """What was arranged anew, in memory of its own or in that of ``x``, if that is asked for."""
+    if copy is None:
+        return arranged
+    if copy:
+        return astype(arranged, arranged.dtype)
+    array, result = unwrap(x), unwrap(arranged)
+    if result.size and is_mutable(result) and not module_of(result).may_share_memory(array, result):
+        raise ValueError("reshape: with copy=False the memory of x cannot show it in that shape; leave copy out for new memory")
+    return arranged
 
 
 def _complete(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
@@ -106,6 +150,12 @@ def _complete(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
 def _array(x: Array) -> Array:
     """Python numbers as arrays; everything else as it is."""
     return x if hasattr(x, "shape") else module_of(x).asarray(x)
+
+
+def as_arrays(*values: Array) -> list[Array]:
+    """Numbers and lists as arrays of the module of the arrays beside them; everything else as it is."""
+    module = common_module(map(unwrap, values))
+    return [x if hasattr(x, "shape") else (module_of(x) if is_array(x) else module).asarray(x) for x in values]
 
 
 _permute: Function = linear(
@@ -164,6 +214,16 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     return permute_dims(x, axes)
 
 
+def rollaxis(x: Array, axis: int, start: int = 0) -> Array:
+    """Move an axis to where the axis ``start`` stands now, before it; `moveaxis` says where it is to stand then."""
+    ndim = len(shape_of(x))
+    place = negative_axis("rollaxis", axis, ndim) + ndim
+    if not -ndim <= start <= ndim:
+        raise ValueError(f"rollaxis: start={start} is out of bounds for an array with {ndim} axes; expected {-ndim} to {ndim}")
+    before = start + ndim if start < 0 else start
+    return moveaxis(x, place, before - 1 if place < before else before)
+
+
 def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Move axes to other positions; the rest keep their order."""
     ndim = len(shape_of(x))
@@ -200,9 +260,43 @@ def squeeze(x: Array, axis: Axes = None) -> Array:
     return reshape(x, tuple([n for i, n in enumerate(old) if i - ndim not in axes]))
 
 
-def ravel(x: Array) -> Array:
-    """All elements as a vector, in row-major order."""
-    return reshape(x, (-1,) if math.prod(shape_of(x)) else (0,))
+def ravel(x: Array, order: str = "C") -> Array:
+    """All elements as a vector, row by row, or column by column with ``order="F"``; see `reshape`."""
+    return reshape(x, (-1,) if math.prod(shape_of(x)) else (0,), order)
+
+
+def _at_least(x: Array, shapes: Sequence[tuple[int | None, ...]]) -> Array:
+    """``x`` with the shape for its number of axes, ``None`` standing for its own lengths; as it is where it has more."""
+    old = shape_of(x)
+    if len(old) >= len(shapes):
+        return _array(x)
+    lengths = iter(old)
+    return reshape(x, tuple([next(lengths) if n is None else n for n in shapes[len(old)]]))
+
+
+def _of_each(shapes: Sequence[tuple[int | None, ...]], arrays: Sequence[Array]) -> Array | tuple[Array, ...]:
+    results = tuple([_at_least(x, shapes) for x in arrays])
+    return results[0] if len(results) == 1 else results
+
+
+def atleast_1d(*arrays: Array) -> Array | tuple[Array, ...]:
+    """Numbers as vectors of one element; arrays as they are. Several operands give a tuple, here and below."""
+    return _of_each([(1,)], arrays)
+
+
+def atleast_2d(*arrays: Array) -> Array | tuple[Array, ...]:
+    """Numbers and vectors as matrices of one row; arrays of more axes as they are."""
+    return _of_each([(1, 1), (1, None)], arrays)
+
+
+def atleast_3d(*arrays: Array) -> Array | tuple[Array, ...]:
+    """Arrays of at least three axes: a vector of shape (n,) becomes (1, n, 1), a matrix of shape (m, n) becomes (m, n, 1).
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.atleast_3d(np.ones(4)).shape
+    (1, 4, 1)
+    """
+    return _of_each([(1, 1, 1), (1, None, 1), (None, None, 1)], arrays)
 
 
 # ---- order along an axis
@@ -213,6 +307,39 @@ _flip: Function = linear("flip", lambda xp, x, axes: xp.flip(x, axes), lambda g,
 def flip(x: Array, axis: Axes = None) -> Array:
     """Reverse the order of the elements along the axes (all of them by default)."""
     return _flip(_array(x), axes=negative_axes("flip", axis, len(shape_of(x))))
+
+
+def fliplr(x: Array) -> Array:
+    """Reverse the order along the second axis."""
+    return flip(x, negative_axis("fliplr", 1, len(shape_of(x))))
+
+
+def flipud(x: Array) -> Array:
+    """Reverse the order along the first axis."""
+    return flip(x, negative_axis("flipud", 0, len(shape_of(x))))
+
+
+def rot90(x: Array, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
+    """Turn the plane of two axes by ``k`` right angles, from the first of them towards the second.
+
+    Raises:
+        ValueError: if ``axes`` are not two different axes.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.rot90(np.array([[1, 2], [3, 4]]))
+    array([[2, 4],
+           [1, 3]])
+    """
+    if len(negative_axes("rot90", tuple(axes), len(shape_of(x)))) != 2:
+        raise ValueError(f"rot90: axes={axes!r}; expected two different axes")
+    first, second = axes
+    turns: list[Callable[[Array], Array]] = [
+        lambda x: x,
+        lambda x: swapaxes(flip(x, second), first, second),
+        lambda x: flip(x, (first, second)),
+        lambda x: flip(swapaxes(x, first, second), second),
+    ]
+    return turns[k % 4](_array(x))
 
 
 _roll: Function = linear(
@@ -236,15 +363,35 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
 
 # ---- dtype
 
-_astype: Function = linear("astype", lambda xp, x, dtype: x.astype(dtype), lambda g, like, dtype: _astype(g, dtype=like.dtype))
+_astype: Function = linear("astype", lambda xp, x, dtype: x.astype(dtype), lambda g, like, dtype: in_dtype(g, like.dtype))
 _as_integers = nondifferentiable(
     "as_integers", lambda xp, x, dtype: x.astype(dtype), doc="`astype` to a dtype without derivative."
 )
 
 
-def astype(x: Array, dtype: Any) -> Array:
-    """The elements converted to another dtype. To an integer or boolean dtype the result is a constant."""
+def astype(x: Array, dtype: Any, *, copy: bool = True, device: str | None = None) -> Array:
+    """The elements converted to another dtype. To an integer or boolean dtype the result is a constant.
+
+    Complex numbers lose their imaginary part where the dtype is real, with a warning, as in NumPy; `real` says that it is meant.
+
+    Args:
+        copy: whether to make a new array where ``x`` has the dtype already.
+        device: where to put the result; by default that of ``x``.
+    """
     target = np.dtype(dtype)
-    if target.kind in "fc":
-        return _astype(_array(x), dtype=target)
-    return _as_integers(_array(x), dtype=target)
+    if device is not None:
+        x = to_device(x, device)
+    if not copy and getattr(x, "dtype", None) == target:
+        return x
+    if target.kind not in "fc":
+        return _as_integers(_array(x), dtype=target)
+    if target.kind == "f" and is_complex(x):
+        message = "astype: the imaginary part of complex numbers is lost; take ad.real(x) if it is meant to be"
+        warnings.warn(message, np.exceptions.ComplexWarning, stacklevel=2)
+    return in_dtype(_array(x), target)
+
+
+def in_dtype(x: Array, dtype: Any) -> Array:
+    """A tangent or cotangent in the dtype of what it belongs to; of a real number the real part, see `primitives.complex`."""
+    part = real(x) if dtype.kind == "f" and is_complex(x) else x
+    return part if part is not x and part.dtype == dtype else _astype(part, dtype=dtype)

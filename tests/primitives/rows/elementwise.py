@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 import tinyad as ad
 from tests.primitives.sampling import (
     SHAPES,
+    Array,
     Draw,
     Row,
     above_one,
@@ -54,6 +55,21 @@ def choices(draw: Draw) -> Any:
     return (values(draw, shapes[1]), values(draw, shapes[2])), {"condition": condition}
 
 
+def remainders(draw: Draw) -> Any:
+    """Quotients that are nowhere within a quarter of a whole number."""
+    shape = draw(SHAPES)
+    divisor = values(draw, shape, away_from_zero)
+    return (divisor * (values(draw, shape, lambda z: np.round(2 * z)) + values(draw, shape, fraction)), divisor), {}
+
+
+def fraction(z: Array) -> Array:
+    return 0.5 + 0.25 * np.tanh(z)
+
+
+def between_integers(z: Array) -> Array:
+    return np.round(2 * z) + fraction(z)
+
+
 def bounded(function: Any) -> Any:
     """NumPy's clip has a name of its own for each bound."""
     return lambda x, min, max: function(x, min, max)
@@ -80,6 +96,21 @@ ROWS: list[Row] = [
     simple("square", anywhere),
     simple("sqrt", positive),
     simple("reciprocal", away_from_zero),
+    simple("cbrt", away_from_zero),
+    simple("deg2rad", anywhere),
+    simple("rad2deg", anywhere),
+    simple("copysign", away_from_zero, away_from_zero),
+    simple("heaviside", away_from_zero, anywhere),
+    of("fmax", extrema),
+    of("fmin", extrema),
+    of("remainder", remainders),
+    of("fmod", remainders),
+    of("modf", elementwise(between_integers), "fmod", function=lambda x: ad.modf(x)[0], reference=lambda x: np.modf(x)[0]),
+    of("ldexp_by_number", elementwise(anywhere), "ldexp", function=lambda x: ad.ldexp(x, -3), reference=lambda x: np.ldexp(x, -3)),
+    of("nan_to_num", elementwise(anywhere), "where"),
+    simple("exp2", anywhere),
+    simple("logaddexp2", anywhere, anywhere),
+    simple("sinc", anywhere),
     simple("exp", anywhere),
     simple("expm1", anywhere),
     simple("log", positive),

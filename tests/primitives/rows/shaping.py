@@ -10,7 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 import tinyad as ad
 from tests.primitives.rows.reductions import broadcasts
-from tests.primitives.sampling import SHAPES, Draw, Row, anywhere, axes_of, elementwise, of, values
+from tests.primitives.sampling import SHAPES, Array, Draw, Row, anywhere, axes_of, elementwise, of, values
+from tinyad.devices import device_of
+from tinyad.kinds import PRIMITIVES
+from tinyad.tensor import unwrap
 
 
 def flips(draw: Draw) -> Any:
@@ -48,6 +51,16 @@ def moves(draw: Draw) -> Any:
     return (values(draw, shape),), {"source": draw(place), "destination": draw(place)}
 
 
+def triangles(draw: Draw) -> Any:
+    return matrices(draw)[0], {"k": draw(st.integers(-2, 2))}
+
+
+def moved(x: Array) -> Array:
+    """To where it is: the rules are the same, and there is one device only."""
+    here = device_of(unwrap(x))
+    return PRIMITIVES["to_device"].apply(x, device=here, origin=here)
+
+
 ROWS: list[Row] = [
     of("reshape", reshapes),
     of("permute_dims", permutations, reference=np.transpose),
@@ -55,6 +68,9 @@ ROWS: list[Row] = [
     of("moveaxis", moves, "permute_dims"),
     of("flip", flips),
     of("roll", rolls),
+    of("tril", triangles),
+    of("triu", triangles),
+    of("to_device", elementwise(anywhere), function=moved, reference=np.copy),
     of("astype", elementwise(anywhere), function=lambda x: ad.astype(x, x.dtype), reference=lambda x: x.astype(x.dtype)),
     of("expand_dims", flips, "reshape", function=lambda x, axis: ad.expand_dims(x, 0), reference=lambda x, axis: np.expand_dims(x, 0)),
     of("squeeze", broadcasts, "reshape", function=lambda x, shape: ad.squeeze(x), reference=lambda x, shape: np.squeeze(x)),
