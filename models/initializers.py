@@ -2,7 +2,7 @@
 
 Each function draws an array of a shape whose last two axes are inputs and outputs (examples are rows: ``x @ weight``);
 axes before them, if any, are a convolution's window and count into both. Numbers are drawn in float64 and then rounded, so
-that a seed gives the same network in every precision.
+that a seed gives the same network in every precision. The arrays are on the default device (see `tinyad.default_device`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tinyad.models.randomness import Seed, generator
+import tinyad as ad
+from tinyad.backend import Array
+from tinyad.models.randomness import Seed, generator, placed
 
 __all__ = ["Initializer", "glorot_normal", "glorot_uniform", "he_normal", "uniform", "zeros"]
 
-_Array = np.ndarray[Any, Any]
-Initializer = Callable[..., _Array]
+Initializer = Callable[..., Array]
 """``initializer(rng, shape, dtype)`` gives an array."""
 
 
@@ -32,7 +33,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return window * shape[-2], window * shape[-1]
 
 
-def glorot_uniform(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> _Array:
+def glorot_uniform(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """Uniform on ``[-a, a]`` with ``a = sqrt(6 / (inputs + outputs))``: variance ``2 / (inputs + outputs)``.
 
     Keeps the variance of signals and of gradients level through layers whose activation is near the identity at 0 (tanh).
@@ -47,7 +48,7 @@ def glorot_uniform(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -
     return uniform(rng, shape, dtype, limit=math.sqrt(6 / (inputs + outputs)))
 
 
-def glorot_normal(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> _Array:
+def glorot_normal(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """Normal with mean 0 and variance ``2 / (inputs + outputs)``.
 
     Source: Glorot and Bengio 2010, equation 12, with a normal in place of the uniform distribution.
@@ -56,7 +57,7 @@ def glorot_normal(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) ->
     return _normal(rng, shape, dtype, math.sqrt(2 / (inputs + outputs)))
 
 
-def he_normal(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> _Array:
+def he_normal(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """Normal with mean 0 and variance ``2 / inputs``: for activations that cut off half of the signal (relu).
 
     Source: K. He, X. Zhang, S. Ren, J. Sun, Delving deep into rectifiers, ICCV 2015, equation 10.
@@ -65,7 +66,7 @@ def he_normal(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> _Ar
     return _normal(rng, shape, dtype, math.sqrt(2 / inputs))
 
 
-def uniform(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64, limit: float = 1.0) -> _Array:
+def uniform(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64, limit: float = 1.0) -> Array:
     """Uniform on ``[-limit, limit]``, for any shape.
 
     Raises:
@@ -73,13 +74,13 @@ def uniform(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64, limit: f
     """
     if not (math.isfinite(limit) and limit >= 0):
         raise ValueError(f"limit: got {limit}; expected a finite number, 0 or more. Take its absolute value.")
-    return generator(rng, "rng").uniform(-limit, limit, shape).astype(dtype)
+    return placed(generator(rng, "rng").uniform(-limit, limit, shape).astype(dtype))
 
 
-def zeros(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> _Array:
+def zeros(rng: Seed, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """Zeros, for any shape: the usual start of a bias. ``rng`` is not drawn from."""
-    return np.zeros(shape, dtype)
+    return ad.zeros(shape, dtype).array
 
 
-def _normal(rng: Seed, shape: tuple[int, ...], dtype: Any, deviation: float) -> _Array:
-    return generator(rng, "rng").normal(0.0, deviation, shape).astype(dtype)
+def _normal(rng: Seed, shape: tuple[int, ...], dtype: Any, deviation: float) -> Array:
+    return placed(generator(rng, "rng").normal(0.0, deviation, shape).astype(dtype))

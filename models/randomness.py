@@ -1,10 +1,18 @@
-"""Where random numbers come from: always a generator or a seed that the caller names."""
+"""Where random numbers come from: always a generator or a seed that the caller names.
+
+They are drawn on the processor, so that a seed gives the same numbers on every device, and then moved (`placed`).
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-__all__ = ["Seed", "generator"]
+import tinyad as ad
+from tinyad.backend import Array
+
+__all__ = ["Seed", "generator", "placed"]
 
 Seed = int | np.random.Generator
 """A seed (a whole number, 0 or more), or a generator to draw from."""
@@ -31,3 +39,8 @@ def generator(seed: Seed, name: str = "seed") -> np.random.Generator:
     if seed < 0:
         raise ValueError(f"{name}: got {seed}; expected 0 or more. Give a number such as {-int(seed)}.")
     return np.random.default_rng(int(seed))
+
+
+def placed(drawn: np.ndarray[Any, Any]) -> Array:
+    """Numbers on the default device; see `tinyad.default_device`."""
+    return ad.asarray(drawn).array

@@ -52,10 +52,15 @@ def module_of_type(array_type: type) -> Any:
         if issubclass(array_type, (np.ndarray, np.generic)):
             module = _modules[array_type] = np
         elif array_type.__module__.partition(".")[0] == "cupy":
-            import cupy
-
-            module = _modules[array_type] = cupy
+            module = _modules[array_type] = load_cupy()
     return module
+
+
+def load_cupy() -> Any:
+    """CuPy, imported when the first of its arrays comes along or is asked for."""
+    import cupy
+
+    return cupy
 
 
 def module_of(array: Array) -> Any:
