@@ -3,20 +3,26 @@
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
+ARRAY_API_VENV := .venv-array-api
+# A checkout of https://github.com/data-apis/array-api-tests with its submodule, and how many examples of each test to draw.
+SUITE ?=
+EXAMPLES ?= 20
 # Where PyTorch comes from: pip's own index, unless another is given. On Linux that is the large build with CUDA.
 TORCH_INDEX ?=
 
 # A stamp is newer than pyproject.toml when the environment holds what pyproject.toml asks for.
 READY := $(VENV)/.ready
 LINT_READY := $(VENV)/.lint-ready
+DOCS_READY := $(VENV)/.docs-ready
 BENCH_READY := $(BENCH_VENV)/.ready
+ARRAY_API_READY := $(ARRAY_API_VENV)/.ready
 
 INSTALL := -m pip install --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-slow lint bench gpu-check clean check-python
+.PHONY: help demo doctor test test-slow lint notebooks docs bench gpu-check array-api clean check-python check-suite
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,16 +48,27 @@ lint: $(LINT_READY) ## check style, formatting and types
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
 
+# TINYAD_SMALL=1 makes both quicker: the tutorials then run with the settings of the tests.
+notebooks: $(DOCS_READY) ## run the tutorials as notebooks, into build/notebooks
+	$(VENV)/bin/python docs/build.py notebooks
+
+docs: $(DOCS_READY) ## the tutorials, conventions and functions as pages, into build/docs
+	$(VENV)/bin/python docs/build.py
+
 # Runs the doctor first, if it may, so that there are columns with its setting beside those without. More: benchmarks/README.md
 bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTorch, JAX and others)
 	-[ -n "$$TINYAD_NO_DOCTOR" ] || $(BENCH_VENV)/bin/python -m tinyad doctor
 	$(BENCH_VENV)/bin/python benchmarks/run.py
 
-gpu-check: $(READY) ## compare gradients on a GPU with NumPy's (needs CuPy)
+gpu-check: $(READY) ## run the table of primitives, engine and models on a GPU, beside NumPy (needs CuPy)
 	$(VENV)/bin/python tests/gpu_check.py
 
+array-api: check-suite $(ARRAY_API_READY) ## run the array API standard's own test suite: make array-api SUITE=path/to/array-api-tests
+	cd "$(SUITE)" && ARRAY_API_TESTS_MODULE=tinyad $(CURDIR)/$(ARRAY_API_VENV)/bin/python -m pytest -q array_api_tests \
+	    --max-examples=$(EXAMPLES) --disable-deadline --xfails-file=$(CURDIR)/tests/array_api/known_failures.txt
+
 clean: ## remove the environments, builds, caches and the demo's report
-	rm -rf $(VENV) $(BENCH_VENV) build dist tinyad.egg-info tinyad-demo
+	rm -rf $(VENV) $(BENCH_VENV) $(ARRAY_API_VENV) build dist tinyad.egg-info tinyad-demo
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -67,11 +84,25 @@ $(LINT_READY): $(READY)
 	$(VENV)/bin/python $(INSTALL) --editable ".[lint]"
 	@touch $@
 
+$(DOCS_READY): $(READY)
+	$(VENV)/bin/python $(INSTALL) --editable ".[docs]"
+	@touch $@
+
 $(BENCH_READY): pyproject.toml | check-python
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python $(INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BENCH_VENV)/bin/python $(INSTALL) --editable ".[bench]"
 	@touch $@
+
+$(ARRAY_API_READY): pyproject.toml | check-python check-suite
+	$(PYTHON) -m venv $(ARRAY_API_VENV)
+	$(ARRAY_API_VENV)/bin/python $(INSTALL) --editable . --requirement "$(SUITE)/requirements.txt"
+	@touch $@
+
+check-suite:
+	@test -d "$(SUITE)/array_api_tests" -a -d "$(SUITE)/array-api/spec" || \
+	    { echo "SUITE: got '$(SUITE)'; expected a checkout of the suite. Make one:" \
+	           "git clone --recursive https://github.com/data-apis/array-api-tests" >&2; exit 1; }
 
 check-python:
 	@command -v $(PYTHON) > /dev/null || \

@@ -15,7 +15,7 @@ from typing import Any
 from . import tree
 from .backend import is_array, module_of
 from .primitives.reductions import broadcast_to
-from .primitives.shaping import moveaxis, shape_of
+from .primitives.shaping import as_arrays, moveaxis, shape_of
 from .program import Program, Value, value_of
 from .tensor import Tensor
 from .trace import example_of, trace
@@ -124,7 +124,7 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         )
         out = _prefix("out_axes", out_axes, out_structure)
         paths = tree.paths(tree.unflatten(out_structure, results))
-        placed = [_placed(*given, size) for given in zip(results, flags, out, paths, strict=True)]
+        placed = [_placed(*given, size, values) for given in zip(results, flags, out, paths, strict=True)]
         return tree.unflatten(out_structure, placed)
 
     return mapped
@@ -136,8 +136,8 @@ def _first(x: Any) -> Any:
     return known[0, ...] if known.shape[0] else module_of(known).zeros(known.shape[1:], known.dtype)
 
 
-def _placed(result: Any, mapped: bool, axis: int | None, path: str, size: int) -> Any:
-    """A result with its examples along ``axis``."""
+def _placed(result: Any, mapped: bool, axis: int | None, path: str, size: int, values: Sequence[Any]) -> Any:
+    """A result with its examples along ``axis``; a number becomes an array where the arguments are."""
     if axis is None and mapped:
         raise ValueError(f"vmap: out_axes is None for result{path}, which differs from example to example; give its axis")
     if axis is None:
@@ -145,7 +145,7 @@ def _placed(result: Any, mapped: bool, axis: int | None, path: str, size: int) -
     ndim = len(shape_of(result)) + (not mapped)
     if not -ndim <= axis < ndim:
         raise ValueError(f"vmap: out_axes is {axis} for result{path}, which has {ndim} axes with that of the examples")
-    result = result if mapped else repeated(result, size)
+    result = result if mapped else repeated(as_arrays(result, *values)[0], size)
     return result if axis == 0 else moveaxis(result, 0, axis)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .primitives.reductions import broadcast_to
-from .primitives.shaping import astype
+from .primitives.shaping import in_dtype
 from .reverse import collect
 from .tape import Node, lifted
 from .tensor import Tensor, unwrap
@@ -70,4 +70,4 @@ def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> A
     if out.shape != full:
         missing = len(full) - out.ndim
         out = broadcast_to(out.reshape(out.shape[:lead] + (1,) * missing + out.shape[lead:]) if missing else out, full)
-    return out if out.dtype == node.dtype else astype(out, node.dtype)
+    return out if out.dtype == node.dtype else in_dtype(out, node.dtype)

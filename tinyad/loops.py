@@ -50,6 +50,7 @@ class Loop:
         length: number of steps.
         backwards: whether it goes from the last row to the first.
         recompute: whether its gradient keeps only the carries.
+        module: the array module that it runs on.
     """
 
     body: Program
@@ -58,6 +59,7 @@ class Loop:
     length: int
     backwards: bool = False
     recompute: bool = False
+    module: Any = np
     name = "scan"
 
     @property
@@ -78,9 +80,7 @@ class Loop:
         arrays = [unwrap(x) for x in operands]
         if any(type(x) is Traced for x in arrays):
             current = youngest(arrays)
-            loop = (
-                self if current.differentiable or not _keeps_calls(self.body) else replace(self, body=_without_calls(self.body))
-            )
+            loop = self if current.differentiable or not _keeps_calls(self.body) else self._without_calls()
             results: list[Any] = current.emit(loop, arrays, {}, self._examples(arrays))
         else:
             results = self._run(arrays)
@@ -96,7 +96,20 @@ class Loop:
         return operands[: self.constants], operands[self.constants : stop], operands[stop:]
 
     def _examples(self, arrays: Sequence[Any]) -> list[Any]:
-        return [np.zeros(y.shape, y.dtype) for y in self.results()]
+        return [self.module.zeros(y.shape, y.dtype) for y in self.results()]
+
+    def zeros(self, v: Any) -> Any:
+        """Zeros like a value of the body; the number for a number."""
+        zeros = self.module.zeros(v.shape, v.dtype)
+        return zeros.item() if v.weak else zeros
+
+    def _without_calls(self) -> Loop:
+        """The loop with calls that have rules of their own written out, for where no derivative will be taken."""
+        current = Trace("scan", differentiable=False)
+        with current.open():
+            arguments = [current.argument(self.zeros(v), v.name) for v in self.body.inputs]
+            outputs = [current.as_traced(y) for y in evaluate(self.body, arguments)]
+        return replace(self, body=current.program(outputs).pruned())
 
     def results(self) -> list[Value]:
         """Values like the results."""
@@ -147,15 +160,16 @@ class Loop:
         moving = sorted({*moving, *floats})
         current = Trace("scan")
         with current.open():
-            arguments = [current.argument(_zeros(v), v.name) for v in self.body.inputs]
-            directions = [current.argument(_zeros(self.body.inputs[k]), "d") for k in moving]
+            arguments = [current.argument(self.zeros(v), v.name) for v in self.body.inputs]
+            directions = [current.argument(self.zeros(self.body.inputs[k]), "d") for k in moving]
             leaves = {k: variable(arguments[k]) for k in moving}
             outputs = evaluate(self.body, [leaves.get(k, x) for k, x in enumerate(arguments)])
             nodes = [y.node for y in outputs if on_tape(y)]
             found = iter(forward(nodes, [leaves[k].node for k in moving], directions, recorded=False)[0])  # type: ignore[misc]
             derivatives = [next(found) if on_tape(y) else None for y in outputs]
             dotted = [
-                current.as_traced(_zeros(y) if d is None else d) for y, d in zip(self.body.outputs, derivatives, strict=True)
+                current.as_traced(self.zeros(y) if d is None else d)
+                for y, d in zip(self.body.outputs, derivatives, strict=True)
             ]
         carries, rows = self.carries, [y for y in range(len(outputs)) if y >= self.carries]
         moved = [k for k in range(carries) if self.constants + k in moving]
@@ -164,7 +178,7 @@ class Loop:
         ]  # fmt: skip
         place = _Places(self, moving)
         body = place.reordered(current.program(results).pruned())
-        loop = Loop(body, place.constants, carries + len(moved), self.length, self.backwards, self.recompute)
+        loop = Loop(body, place.constants, carries + len(moved), self.length, self.backwards, self.recompute, self.module)
         values = list(values)
         dots = [_zeros_like(values[k]) if tangents[k] is None else tangents[k] for k in moving]
         done = loop.apply(*place.arranged(values, dots))
@@ -187,7 +201,7 @@ class Loop:
         current = Trace("vmap")
         with current.open():
             arguments = [
-                current.argument(np.zeros((size, *v.shape), v.dtype) if m else _zeros(v), v.name)
+                current.argument(self.module.zeros((size, *v.shape), v.dtype) if m else self.zeros(v), v.name)
                 for v, m in zip(self.body.inputs, flags, strict=True)
             ]
             outputs, led = batch(self.body, arguments, flags)
@@ -195,7 +209,7 @@ class Loop:
                 current.as_traced(y if m else broadcast_to(y, (size, *shape_of(y)))) for y, m in zip(outputs, led, strict=True)
             ]
         body = current.program(full).pruned()
-        loop = Loop(body, self.constants, self.carries, self.length, self.backwards, self.recompute)
+        loop = replace(self, body=body)
         done = loop.apply(*given)
         return [*done[: self.carries], *[moveaxis(y, 1, 0) for y in done[self.carries :]]]
 
@@ -248,8 +262,8 @@ class _Gradient:
         body = self.loop.body
         current = Trace("scan")
         with current.open():
-            arguments = [current.argument(_zeros(v), v.name) for v in body.inputs]
-            seeds = {k: current.argument(_zeros(body.outputs[k]), "g") for k in self.seeded}
+            arguments = [current.argument(self.loop.zeros(v), v.name) for v in body.inputs]
+            seeds = {k: current.argument(self.loop.zeros(body.outputs[k]), "g") for k in self.seeded}
             leaves = {k: variable(arguments[k]) for k in self.wanted}
             outputs = evaluate(body, [leaves.get(k, x) for k, x in enumerate(arguments)])
             pairs = [(outputs[k].node, seeds[k]) for k in self.seeded if on_tape(outputs[k])]
@@ -286,7 +300,7 @@ class _Gradient:
         order = {v: place for place, v in enumerate(values)}
         self.places = [order[v] for v in kept]
         forward_body = without_unused(Program(list(inputs), list(joint.instructions), [*primal, *kept], "step"))
-        self.forward = Loop(forward_body, loop.constants, loop.carries, loop.length, loop.backwards, loop.recompute)
+        self.forward = replace(loop, body=forward_body)
         self._make_backward(joint, list(inputs), list(seeds), kept, cotangents)
 
     def _make_backward(
@@ -307,27 +321,26 @@ class _Gradient:
         swap = dict(zip(kept, fresh_kept, strict=True))
         current = Trace("scan")
         with current.open():
-            w = [current.argument(_zeros(v), "w") for v in inputs[: loop.constants]]
-            g = [current.argument(_zeros(v), "g") for v in carry_seeds]
-            sums = [current.argument(_zeros(inputs[k]), "sum") for k in self.summed]
-            k_args = [current.argument(_zeros(v), v.name) for v in swap.values()]
-            rows = [current.argument(_zeros(v), "x") for v in inputs[stop:]]
-            ys = [current.argument(_zeros(v), "g") for v in stack_seeds]
+            w = [current.argument(loop.zeros(v), "w") for v in inputs[: loop.constants]]
+            g = [current.argument(loop.zeros(v), "g") for v in carry_seeds]
+            sums = [current.argument(loop.zeros(inputs[k]), "sum") for k in self.summed]
+            k_args = [current.argument(loop.zeros(v), v.name) for v in swap.values()]
+            rows = [current.argument(loop.zeros(v), "x") for v in inputs[stop:]]
+            ys = [current.argument(loop.zeros(v), "g") for v in stack_seeds]
             known = dict(zip(inputs[: loop.constants], w, strict=True)) | dict(zip(inputs[stop:], rows, strict=True))
             known |= dict(zip(carry_seeds, g, strict=True)) | dict(zip(stack_seeds, ys, strict=True))
             known |= dict(zip(kept, k_args, strict=True))
             piece = Program(list(known), joint.instructions, [c for c in cotangents if c is not None]).needing(set(known))
             found = iter(evaluate(piece, list(known.values())))
             result = {k: None if by_place[k] is None else next(found) for k in self.wanted}
-            filled = {k: _zeros(inputs[k]) if v is None else v for k, v in result.items()}
+            filled = {k: loop.zeros(inputs[k]) if v is None else v for k, v in result.items()}
             outputs = [filled[k] for k in self.carried]
             outputs += [s + filled[k] for s, k in zip(sums, self.summed, strict=True)]
             outputs += [filled[k] for k in self.rowed]
             traced = [current.as_traced(y) for y in outputs]
         body = without_unused(current.program(traced))
-        self.backward = Loop(
-            body, loop.constants, len(self.carried) + len(self.summed), loop.length, not loop.backwards, loop.recompute
-        )
+        carries = len(self.carried) + len(self.summed)
+        self.backward = replace(loop, body=body, carries=carries, backwards=not loop.backwards)
 
     def pull(self, g: Sequence[Any], values: Sequence[Any], stacks: Sequence[Any]) -> list[Any]:
         """The cotangents of the operands, given those of the results."""
@@ -393,15 +406,6 @@ def _keeps_calls(program: Program) -> bool:
     return kept or any(map(_keeps_calls, bodies))
 
 
-def _without_calls(program: Program) -> Program:
-    """The program with such calls written out, for where no derivative will be taken."""
-    current = Trace("scan", differentiable=False)
-    with current.open():
-        arguments = [current.argument(_zeros(v), v.name) for v in program.inputs]
-        outputs = [current.as_traced(y) for y in evaluate(program, arguments)]
-    return current.program(outputs).pruned()
-
-
 def _depending(instructions: Sequence[Instruction], roots: set[Value]) -> set[Instruction]:
     """The instructions that depend on one of the values."""
     reached, found = set(roots), set()
@@ -441,12 +445,6 @@ def _without_cheap(kept: list[Value], made: dict[Value, Instruction], given: set
 
 def _is_float(v: Any) -> bool:
     return isinstance(v, Value) and v.dtype.kind in "fc"
-
-
-def _zeros(v: Any) -> Any:
-    """Zeros like a value; the number for a number."""
-    zeros = np.zeros(v.shape, v.dtype)
-    return zeros.item() if v.weak else zeros
 
 
 def _zeros_like(x: Any) -> Any:

@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import base64
 import html
+import importlib
 import io
 import os
+import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PALETTE", "Page", "Picture", "class_colours", "new_figure", "pixels", "tidy"]
+__all__ = ["PALETTE", "STYLE", "Page", "Picture", "class_colours", "keep", "new_figure", "pixels", "tidy"]
 
 PALETTE = {"first": "#1f5fa8", "second": "#d9662b", "third": "#3c8d4f", "muted": "#6b7280", "grid": "#e5e7eb"}
 """Colours of curves: training first, validation second."""
@@ -92,7 +95,7 @@ class Page:
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{_escape(self.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+            f"<title>{_escape(self.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
         )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
@@ -115,6 +118,25 @@ def new_figure(width: float, height: float) -> Any:
     figure = _matplotlib("figure").Figure(figsize=(width, height), layout="constrained")
     _matplotlib("backends.backend_agg").FigureCanvasAgg(figure)
     return figure
+
+
+def keep(figure: Any, name: str) -> None:
+    """Save a picture of a script and say where: in the folder that ``TINYAD_PICTURES`` names, or that for temporary files.
+
+    In a notebook it saves nothing: a cell shows the figures of pyplot by itself, and others are shown by this function.
+    """
+    if "ipykernel" in sys.modules:
+        if not hasattr(figure, "number"):  # pyplot's have one
+            buffer = io.BytesIO()
+            figure.savefig(buffer, dpi=110, format="png")
+            notebook = importlib.import_module("IPython.display")
+            notebook.display(notebook.Image(buffer.getvalue()))
+        return
+    folder = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    figure.savefig(path, dpi=110)
+    print("picture:", path)
 
 
 def tidy(axes: Any, xlabel: str = "", ylabel: str = "", title: str = "") -> None:
@@ -144,8 +166,6 @@ def pixels(image: Any) -> str:
 
 
 def _matplotlib(part: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(f"matplotlib.{part}".rstrip("."))
     except ModuleNotFoundError as error:
@@ -173,7 +193,7 @@ def _escape(text: object) -> str:
     return html.escape(str(text))
 
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; }
 body { margin: 0; background: #f6f7f9; color: #1f2937; font: 16px/1.55 system-ui, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 960px; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; background: #fff; box-sizing: border-box; }

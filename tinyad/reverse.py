@@ -21,7 +21,7 @@ from .backend import Array, module_of
 from .contexts import seeks_anomalies
 from .kinds import Deferred
 from .primitives.reductions import unbroadcast
-from .primitives.shaping import astype
+from .primitives.shaping import in_dtype
 from .tape import Node, Variable, lifted
 from .tensor import Tensor, unwrap
 
@@ -166,7 +166,7 @@ class _Cotangents(dict[Node, Any]):
         if g.shape[self.lead :] != node.shape:
             g = unbroadcast(g, node.shape, self.lead)
             fresh = False  # it may be a view
-        return (g, fresh) if g.dtype == node.dtype else (astype(g, node.dtype), fresh)
+        return (g, fresh) if g.dtype == node.dtype else (in_dtype(g, node.dtype), fresh)
 
     def _sum(self, node: Node, held: Any, g: Any, fresh: bool) -> tuple[Any, bool]:
         if type(g) is Tensor or type(g) is not type(held):  # only plain arrays are added to in place

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from .backend import common_module, is_array, module_of
+from .backend import is_array, module_of
 from .loops import Loop
 from .primitives.joining import concat
 from .primitives.shaping import reshape, shape_of
 from .program import Constant, Instruction, Program, Value
-from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, example_of, number
+from .tensor import Tensor
+from .trace import Trace, Traced, example_of, innermost, number
 
 __all__ = ["fori", "scan"]
 
@@ -124,7 +124,8 @@ def _scan(step: Function, carry: Any, xs: Any, length: int, recompute: bool) -> 
     initial, program = _started(flat, start, rows)
     _check_carry(program, initial, carry)
     constants = [c for c in program.constants() if isinstance(c.array, (Tensor, Traced))]
-    loop = Loop(_opened(program, constants), len(constants), len(initial), length, recompute=recompute)
+    module = _module(program, [*initial, *rows])
+    loop = Loop(_opened(program, constants), len(constants), len(initial), length, recompute=recompute, module=module)
     outputs = loop.apply(*[c.array for c in constants], *initial, *rows)
     return (
         tree.unflatten(carry_structure, outputs[: len(initial)]),
@@ -142,7 +143,7 @@ def _body(flat: Function, initial: Sequence[Any], rows: Sequence[Any]) -> Progra
 
 
 def _row_of(x: Any) -> Any:
-    return x[0, ...] if x.shape[0] else np.zeros(x.shape[1:], x.dtype)
+    return x[0, ...] if x.shape[0] else module_of(x).zeros(x.shape[1:], x.dtype)
 
 
 def _started(flat: Function, start: Sequence[Any], rows: Sequence[Any]) -> tuple[list[Any], Program]:
@@ -152,7 +153,6 @@ def _started(flat: Function, start: Sequence[Any], rows: Sequence[Any]) -> tuple
     number becomes a float of the widest dtype among the other floats, or what NumPy makes of it.
     """
     initial = list(start)
-    module = common_module(unwrap(x) for x in [*initial, *rows])
     numbers = [k for k, x in enumerate(initial) if not hasattr(x, "dtype")]
     program = _body(flat, initial, rows)
     while numbers:
@@ -163,10 +163,17 @@ def _started(flat: Function, start: Sequence[Any], rows: Sequence[Any]) -> tuple
             found = {k: np.result_type(getattr(program.outputs[k], "dtype", program.outputs[k])) for k in numbers}
             given = {k: np.result_type(*floats) if floats and dtype.kind == "f" else dtype for k, dtype in found.items()}
         for k, dtype in given.items():
+            module = module_of(initial[k]) if is_array(initial[k]) else _module(program, [*initial, *rows])
             initial[k] = module.asarray(initial[k], np.result_type(dtype, example_of(initial[k])))
         numbers = [k for k in numbers if k not in given]
         program = _body(flat, initial, rows)
     return initial, program
+
+
+def _module(program: Program, operands: Sequence[Any]) -> Any:
+    """The array module that a loop runs on: NumPy's arrays, such as counters, may stand beside those of another."""
+    modules = [module_of(example_of(x)) for x in [*operands, *[c.array for c in program.constants()]]]
+    return next((module for module in modules if module is not np), np)
 
 
 def _dtype(x: Any) -> Any:
@@ -179,7 +186,8 @@ def _like(y: Any, x: Any) -> Any:
     if hasattr(y, "dtype") or (x is not y and not hasattr(x, "dtype")):
         return y
     dtype = np.result_type(x.dtype, example_of(y)) if x is not y else None
-    return module_of(y).asarray(y, dtype)
+    module = module_of(y) if is_array(y) else innermost().module  # type: ignore[union-attr]
+    return module.asarray(y, dtype)
 
 
 def _check_carry(program: Program, initial: Sequence[Any], carry: Any) -> None:

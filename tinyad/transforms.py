@@ -14,6 +14,7 @@ from . import tree
 from .backend import Array, common_module, module_of
 from .contexts import is_paused, recording
 from .forward import forward
+from .holomorphic import walk_for
 from .kinds import PRIMITIVES, Primitive
 from .reverse import collect, depending, reverse
 from .tape import Node, Variable, variable
@@ -250,7 +251,10 @@ def _scalar_node(out: Any) -> Node:
         )
     node = _output_node("grad", out)
     if node.dtype.kind == "c":
-        raise TypeError("grad: the function returned a complex number; expected a real one. Use ad.vjp, or its real part")
+        raise TypeError(
+            "grad: the function returned a complex number; expected a real one. For the derivative of a holomorphic function use "
+            "ad.jacobian; else take ad.real or ad.imag of the result, or ad.vjp for a weighted sum of both"
+        )
     return node
 
 
@@ -314,6 +318,8 @@ def _like(name: str, value: Any, array: Array, whole: Any = None, k: int = 0) ->
     if shape != array.shape:
         place = tree.paths(whole)[k] if whole is not None else ""
         raise ValueError(f"{name}{place}: shape {shape} given, but {array.shape} expected, the shape of what it belongs to")
+    if (dtype.kind == "c" if dtype is not None else isinstance(value, complex)) and array.dtype.kind == "f":
+        raise TypeError(f"{name}: complex numbers given, but what it belongs to is real; pass real ones, such as ad.real of it")
     if dtype is None:
         return module_of(array).asarray(value, dtype=array.dtype)
     return value if dtype == array.dtype else value.astype(array.dtype)
@@ -338,6 +344,8 @@ def backward(y: Tensor, gradient: Any = None) -> None:
             "compute y outside ad.no_grad"
         )
     if gradient is None:
+        if node.dtype.kind == "c":
+            raise TypeError("backward: y is complex; expected a real number. Take its real part first, or pass gradient=")
         if y.shape != ():
             raise ValueError(
                 f"backward: y has shape {y.shape}; expected a scalar. Sum it first, or pass gradient=, an array of that shape"
@@ -405,7 +413,8 @@ class Linearization:
         array = unwrap(y)
         if tangent is not None:
             return tangent
-        return module_of(array).zeros(lead + getattr(array, "shape", ()), getattr(array, "dtype", None))
+        module = common_module((array, *self._record.values))
+        return module.zeros(lead + getattr(array, "shape", ()), getattr(array, "dtype", None))
 
     def transpose(self, cotangent: Any) -> Any:
         """The transposed map, as the pullback of `vjp` for one argument."""
@@ -465,6 +474,9 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = N
         A function of the arguments of ``f``. For arrays the result has shape ``output.shape + input.shape``; for trees it is
         a tree like the output, whose leaves are trees like the argument (a tuple of them for several ``argnums``).
 
+    Raises:
+        TypeError: if the output is complex, but no holomorphic function of a complex input; see `tinyad.holomorphic`.
+
     >>> import numpy as np, tinyad as ad
     >>> ad.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
     array([[3., 0., 1.],
@@ -481,7 +493,8 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, mode: str | None = N
         outputs = [y if type(y) is Tensor else Tensor(module_of(y).asarray(y)) for y in found]  # constants: rows of zeros
         rows = sum(y.size for y in outputs)
         columns = sum(value.size for value in record.values)
-        by_rows = mode == "reverse" or (mode is None and rows <= columns)
+        walk = walk_for(mode, record.leaves, outputs)
+        by_rows = walk == "reverse" or (walk is None and rows <= columns)
         blocks = _rows(record, outputs) if by_rows else _columns(record, outputs)
         parts = [record.per_argument(row) for row in blocks]
         return tree.unflatten(structure, [part[0] if hasattr(argnums, "__index__") else tuple(part) for part in parts])

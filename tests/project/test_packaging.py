@@ -19,7 +19,7 @@ PACKAGE_FOLDERS = {"tinyad": "tinyad", "tinyad.models": "models", "tinyad.optim"
 LINKS = {"tinyad/models": "../models", "tinyad/optim": "../optim"}
 
 # tinyad promises to import with NumPy alone: these must only ever be imported where they are used.
-OPTIONAL = ["cupy", "matplotlib", "mlxtend", "scipy", "sklearn", "tqdm", "hypothesis", "pytest"]
+OPTIONAL = ["cupy", "igraph", "matplotlib", "mlxtend", "scipy", "sklearn", "tqdm", "hypothesis", "pytest"]
 
 # Left out of the copy to build from when there is no git to say what belongs to the project.
 NOT_SOURCE = (".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")

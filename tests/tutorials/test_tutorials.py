@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+
+from tinyad import report
 
 FOLDER = Path(__file__).resolve().parents[2] / "tutorials"
 TUTORIALS = sorted(FOLDER.rglob("*.py"))
@@ -85,7 +88,7 @@ GOOD = "# %% [markdown]\n# # Title\n#\n# With $x$ and `code`.\n\n# %%\nx = 1\n\n
 
 
 def test_there_are_tutorials():
-    assert len(TUTORIALS) >= 4
+    assert len(TUTORIALS) >= 9
 
 
 @each_tutorial
@@ -140,6 +143,31 @@ def test_an_end_without_asserts_is_found(end):
     assert not ends_in_asserts(GOOD + "\n" + end)
 
 
+# ---- pictures
+
+
+def test_pictures_go_where_they_are_told(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib", reason="tutorials need the extra picture")
+    monkeypatch.setenv("TINYAD_PICTURES", str(tmp_path / "new"))
+    report.keep(report.new_figure(2, 2), "square")
+    assert (tmp_path / "new/square.png").read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == f"picture: {tmp_path / 'new/square.png'}\n"
+
+
+def test_a_notebook_shows_a_figure_once(tmp_path, monkeypatch, capsys):
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="tutorials need the extra picture")
+    shown = []
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(Image=bytes, display=shown.append))
+    monkeypatch.setenv("TINYAD_PICTURES", str(tmp_path))
+    report.keep(pyplot.figure(), "of pyplot, which a cell shows by itself")
+    pyplot.close("all")
+    assert shown == []
+    report.keep(report.new_figure(2, 2), "ours")
+    assert len(shown) == 1 and shown[0].startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [] and capsys.readouterr().out == ""
+
+
 # ---- runs
 
 WITHOUT = "import runpy, sys; sys.modules.update(dict.fromkeys({missing!r})); runpy.run_path({path!r}, run_name='__main__')"
@@ -162,7 +190,8 @@ def run(path, folder, missing=()):
 
 @each_tutorial
 def test_it_runs(path, tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("igraph", reason="tutorials need the extra picture")
+    pytest.importorskip("matplotlib", reason="tutorials need the extra picture")
     assert run(path, tmp_path) < LONGEST_RUN
     assert all(picture.stat().st_size > 5000 for picture in tmp_path.glob("*.png"))
     assert list(tmp_path.glob("*.png")), "no picture was made"
@@ -171,5 +200,6 @@ def test_it_runs(path, tmp_path):
 @pytest.mark.slow
 @each_tutorial
 def test_it_runs_without_optional_packages(path, tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("igraph", reason="tutorials need the extra picture")
+    pytest.importorskip("matplotlib", reason="tutorials need the extra picture")
     run(path, tmp_path, missing=("sklearn", "threadpoolctl", "tqdm", "mlxtend"))

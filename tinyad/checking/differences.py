@@ -24,6 +24,7 @@ from .inputs import (
     entry_name,
     is_float_array,
     no_floats,
+    remedy_for,
     require_callable,
     require_finite,
 )
@@ -347,6 +348,6 @@ def _positions(wrt: int | Sequence[int] | None, inputs: tuple[Any, ...]) -> list
         if not is_float_array(inputs[i]):
             raise TypeError(
                 f"numeric_jacobian: wrt names input {i}, which is {describe(inputs[i])}; expected a float "
-                "array. Convert it by np.asarray(..., dtype=float), or leave it out of wrt to hold it fixed."
+                f"array. {remedy_for(inputs[i])}, or leave it out of wrt to hold it fixed."
             )
     return positions

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from .. import tree
 from ..backend import asnumpy, is_array, module_of
+from ..primitives.complex import complex as from_parts
+from ..primitives.complex import imag, is_complex, real
 from ..primitives.joining import concat
 from ..primitives.shaping import ravel
 from ..tensor import unwrap
@@ -36,8 +38,15 @@ def no_floats(name: str, values: Sequence[Any]) -> TypeError:
     given = ", ".join(describe(value) for value in values) or "nothing at all"
     return TypeError(
         f"{name}: the inputs hold no floats, but {given}; expected at least one float array to differentiate "
-        "by. Make one with np.array(..., dtype=float)."
+        f"by. {next(map(remedy_for, filter(is_complex, values)), 'Make one with np.array(..., dtype=float)')}."
     )
+
+
+def remedy_for(value: Any) -> str:
+    """What to do with an input that cannot be differentiated by."""
+    if is_complex(unwrap(value)):
+        return "Write f as a function of the real and the imaginary part, ad.complex(x, y)"
+    return "Convert it by np.asarray(..., dtype=float)"
 
 
 def describe(value: Any) -> str:
@@ -68,10 +77,10 @@ def entry_name(name: str, shape: tuple[int, ...], flat: int) -> str:
 def as_output(name: str, value: Any) -> tuple[FloatArray, float]:
     """The float64 values of what f returned, and the rounding unit it was computed with."""
     if not is_float_array(value):
-        raise TypeError(
-            f"{name}: f returned {describe(value)}; expected one float array, number or Tensor. "
-            + ("Does f lack a return statement?" if value is None else "Return a real floating-point result.")
-        )
+        remedy = "Return a real floating-point result."
+        if value is None or is_complex(value):
+            remedy = "Does f lack a return statement?" if value is None else "Return its parts, ad.real(y) and ad.imag(y)."
+        raise TypeError(f"{name}: f returned {describe(value)}; expected one float array, number or Tensor. {remedy}")
     array = asnumpy(unwrap(value))
     return np.array(array, dtype=np.float64), max(EPS, float(np.finfo(array.dtype).eps))
 
@@ -83,17 +92,20 @@ def checked_output(name: str, value: Any) -> tuple[FloatArray, float]:
     return array, eps
 
 
-class FloatInputs:
-    """A function of trees as a function of the float arrays among their leaves, with one array as its output.
+_PARTS = (".real", ".imag")
 
-    Everything else in the inputs (integers, strings, settings) is held fixed.
+
+class FloatInputs:
+    """A function of trees as a function of the float arrays among their leaves, with one float array as its output.
+
+    A complex leaf counts as two arrays, its real and its imaginary parts. Everything else in the inputs (integers, strings,
+    settings) is held fixed.
 
     Attributes:
-        free: positions of the float leaves among all leaves.
-        paths: what to write after an input's name to get such a leaf, ``['w'][0]``.
-        names: the leaves' names in reports, ``input 0['w'][0]``.
-        values: the float leaves as arrays; float16 as float32, because its rounding unit of 1e-3 is too
-            coarse to judge by.
+        free: positions of the float leaves among all leaves, of complex ones twice.
+        paths: what to write after an input's name to get such an array, ``['w'][0]``, ``['z'].imag``.
+        names: the arrays' names in reports, ``input 0['w'][0]``.
+        values: the arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge by.
         raised_to_float32: whether there was a float16 leaf.
     """
 
@@ -102,29 +114,32 @@ class FloatInputs:
         self.f = f
         self.leaves, self.structure = tree.flatten(inputs)
         self.leaves = [unwrap(leaf) for leaf in self.leaves]
-        self.free = [i for i, leaf in enumerate(self.leaves) if is_float_array(leaf)]
+        parts = [_PARTS if is_complex(leaf) else ("",) if is_float_array(leaf) else () for leaf in self.leaves]
+        self.free = [i for i, found in enumerate(parts) for _ in found]
         if not self.free:
             raise no_floats(name, self.leaves)
         places = [(k, path) for k, value in enumerate(inputs) for path in tree.paths(value)]
-        self.paths = [places[i][1] for i in self.free]
-        self.names = [f"input {places[i][0]}{places[i][1]}" for i in self.free]
-        given = [module_of(self.leaves[i]).asarray(self.leaves[i]) for i in self.free]
+        suffixes = [suffix for found in parts for suffix in found]
+        self.paths = [places[i][1] + suffix for i, suffix in zip(self.free, suffixes, strict=True)]
+        self.names = [f"input {places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]
+        given = [part for leaf in self.leaves for part in _float_parts(leaf)]
         self.values = [array.astype(np.float32) if array.dtype == np.float16 else array for array in given]
         self.raised_to_float32 = any(array.dtype == np.float16 for array in given)
         for leaf_name, value in zip(self.names, self.values, strict=True):
             require_finite(name, leaf_name, asnumpy(value))
 
     def rebuild(self, floats: Sequence[Any]) -> Any:
-        """The inputs with these float leaves."""
+        """The inputs with these float arrays."""
         leaves = list(self.leaves)
-        for i, value in zip(self.free, floats, strict=True):
-            leaves[i] = value
+        given = iter(floats)
+        for i in dict.fromkeys(self.free):
+            leaves[i] = from_parts(next(given), next(given)) if is_complex(leaves[i]) else next(given)
         return tree.unflatten(self.structure, leaves)
 
     def __call__(self, *floats: Any) -> Any:
-        """f there. If it returns several float arrays: their entries, one after the other."""
+        """f there. If it returns several float arrays, or complex numbers: their entries, one array after the other."""
         out = self.f(*self.rebuild(floats))
-        found = [leaf for leaf in tree.leaves(out) if is_float_array(leaf)]
+        found = [part for leaf in tree.leaves(out) for part in _real_parts(leaf)]
         return concat([ravel(leaf) for leaf in found]) if len(found) > 1 else found[0] if found else out
 
     def in_float64(self) -> list[Any]:
@@ -141,6 +156,18 @@ class FloatInputs:
     def eps(self) -> float:
         """The largest rounding unit among the inputs."""
         return max(float(np.finfo(value.dtype).eps) for value in self.values)
+
+
+def _real_parts(leaf: Any) -> list[Any]:
+    """What there is to differentiate in a leaf of an output: itself, two parts, or nothing."""
+    if is_complex(leaf):
+        return [real(leaf), imag(leaf)]
+    return [leaf] if is_float_array(leaf) else []
+
+
+def _float_parts(leaf: Any) -> list[Any]:
+    """The same of an input, as arrays of their own."""
+    return [module_of(part).array(part) if is_complex(leaf) else module_of(part).asarray(part) for part in _real_parts(leaf)]
 
 
 # ---- random numbers

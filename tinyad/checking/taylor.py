@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..backend import asnumpy, module_of
+from ..primitives.complex import is_complex
 from ..primitives.shaping import reshape
 from ..tensor import unwrap
 from ..transforms import grad, hvp
@@ -212,11 +213,17 @@ class _Point:
         require_finite("taylor_table", "f(x)", np.asarray(self.value(self.x)))
 
     def vector(self, name: str, like_x: Any) -> FloatArray:
-        """The entries of a tree like x (a direction, a gradient), as one vector."""
+        """The entries of a tree like x (a direction, a gradient), as one vector.
+
+        Of a complex gradient the imaginary part is minus the derivative by the imaginary part, see `primitives.complex`.
+        """
         found = tree.same_structure(name, self.structure, like_x, "x")
         parts = []
         for i, path, ours in zip(self.inputs.free, self.inputs.paths, self.leaves, strict=True):
-            entries = np.asarray(asnumpy(unwrap(found[i])), np.float64)
+            given = asnumpy(unwrap(found[i]))
+            if path.endswith(".imag") and is_complex(self.inputs.leaves[i]):
+                given = -given.imag if name == "gradient" else given.imag
+            entries = np.asarray(given.real, np.float64)
             if entries.shape != ours.shape:
                 raise ValueError(
                     f"taylor_table: {name}{path} has shape {entries.shape}; expected {ours.shape}, the shape of x{path}."

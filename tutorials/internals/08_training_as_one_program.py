@@ -12,27 +12,16 @@
 
 # %%
 import os
-import tempfile
 import time
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyad as ad
 from tinyad import models, optim
-from tinyad.report import PALETTE, tidy
+from tinyad.report import PALETTE, keep, tidy
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
-PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
-
-
-def show(figure, name):
-    """Save a picture and say where; a notebook shows it below the cell by itself."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{name}.png"
-    figure.savefig(path, dpi=110)
-    print("picture:", path)
 
 
 # %% [markdown]
@@ -206,7 +195,7 @@ print(small_source)
 # %% [markdown]
 # The forward half, the backward half (one product with the transposed data), then Adam's numbers as plain
 # Python arithmetic, because `steps` is a Python number, and Adam's update. Tall matrices are stored by
-# columns (tutorial 1, `examples_last`), hence the transposes. The lines that end in `out=state_mean_0`,
+# columns (tutorial 6, `examples_last`), hence the transposes. The lines that end in `out=state_mean_0`,
 # `out=state_square_0` and `out=w` write over what came in. Nothing else is allocated than the value of the
 # loss.
 #
@@ -459,7 +448,7 @@ def picture(history):
     return figure
 
 
-show(picture(run.history), "03_training")
+keep(picture(run.history), "08_training")
 
 # %% [markdown]
 # The claims of this page, as assertions: all stages computed the same network, the parameters stayed where

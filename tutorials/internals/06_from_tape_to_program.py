@@ -40,6 +40,7 @@ from tinyad.compiler.passes import (
     resolve_numbers,
     share_subexpressions,
     simplify,
+    sink_permutations,
     split_among_threads,
     sums_as_products,
 )
@@ -48,19 +49,10 @@ from tinyad.compiler.threads import number_of_threads
 from tinyad.loops import Loop
 from tinyad.primitives.reductions import unbroadcast
 from tinyad.program import Constant, Instruction, Program, evaluate
-from tinyad.report import PALETTE, tidy
+from tinyad.report import PALETTE, keep, tidy
 from tinyad.trace import trace
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
-PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
-
-
-def show(figure, name):
-    """Save a picture and say where; a notebook shows it below the cell by itself."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{name}.png"
-    figure.savefig(path, dpi=110)
-    print("picture:", path)
 
 
 # %% [markdown]
@@ -481,6 +473,19 @@ network = share_subexpressions(network)
 network = apply(fold_transposes, network)
 
 # %% [markdown]
+# ### `sink_permutations`
+#
+# Transposes of more than two axes move the other way, behind what does not care about the order of axes: an
+# elementwise function takes its operand as it lies in memory, and its *result* is permuted. Convolutions are
+# why: they compute with the examples last, users want them first, and two permutations that have sunk to the
+# same place cancel. Our network has none, so here are two with a $\tanh$ between them.
+
+# %%
+images = np.ones((3, 4, 5))
+turned = small_program(lambda v: ad.permute_dims(ad.tanh(ad.permute_dims(v, (2, 0, 1))), (1, 2, 0)), images)
+assert len(apply(sink_permutations, turned).instructions) == 1
+
+# %% [markdown]
 # After it, `simplify` and `share_subexpressions` run once more, since moved transposes may now cancel or
 # coincide.
 #
@@ -769,7 +774,7 @@ def picture_of(program, planned):
     return figure
 
 
-show(picture_of(program, planned), "01_memory_plan")
+keep(picture_of(program, planned), "06_memory_plan")
 
 # %% [markdown]
 # The long bars are what reverse mode must keep: the hidden layer, the scores, and the labels by columns live
@@ -874,8 +879,8 @@ print(f"eager {eager * 1e6:.0f} us, compiled {compiled * 1e6:.0f} us, ratio {eag
 # %%
 assert set(PASSES) == {
     remove_dead_code, expand, hoist_invariants, fold_constants, resolve_numbers, simplify, fold_transposes,
-    share_subexpressions, move_scalars, split_among_threads, sums_as_products, examples_last, optimise_bodies,
-    join_alike, group_in_blocks,
+    sink_permutations, share_subexpressions, move_scalars, split_among_threads, sums_as_products,
+    examples_last, optimise_bodies, join_alike, group_in_blocks,
 }, "section 5 does not show the passes that there are"  # fmt: skip
 
 assert all(np.allclose(a, b, rtol=1e-10, atol=1e-15) for a, b in zip(alone, expected, strict=True))

@@ -16,11 +16,9 @@ import ast
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import timeit
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,18 +28,9 @@ from tinyad import models
 from tinyad.compiler.numpy_source import write
 from tinyad.compiler.passes import PASSES, group_in_blocks, split_among_threads
 from tinyad.compiler.threads import number_of_threads
-from tinyad.report import PALETTE, tidy
+from tinyad.report import PALETTE, keep, tidy
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
-PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
-
-
-def show(figure, name):
-    """Save a picture and say where; a notebook shows it below the cell by itself."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{name}.png"
-    figure.savefig(path, dpi=110)
-    print("picture:", path)
 
 
 def cost(statement, **names):
@@ -208,7 +197,7 @@ def picture_of_costs():
     return figure
 
 
-show(picture_of_costs(), "04_call_costs")
+keep(picture_of_costs(), "09_call_costs")
 
 # %% [markdown]
 # The flat part at the left is the call, the slope at the right the elements. A program of many small calls
@@ -419,7 +408,7 @@ def picture_of_profiles():
     return figure
 
 
-show(picture_of_profiles(), "04_profile")
+keep(picture_of_profiles(), "09_profile")
 
 # %% [markdown]
 # At the left, small arrays: every statement costs its call, and the shares are those of the *numbers* of

@@ -14,10 +14,8 @@
 import functools
 import math
 import os
-import tempfile
 import time
 import tracemalloc
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,19 +24,10 @@ import tinyad as ad
 from tinyad import models, optim
 from tinyad.kinds import PRIMITIVES
 from tinyad.program import Value
-from tinyad.report import PALETTE, class_colours, tidy
+from tinyad.report import PALETTE, class_colours, keep, tidy
 from tinyad.trace import trace
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
-PICTURES = Path(os.environ.get("TINYAD_PICTURES", tempfile.gettempdir()))
-
-
-def show(figure, name):
-    """Save a picture and say where; a notebook shows it below the cell by itself."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{name}.png"
-    figure.savefig(path, dpi=110)
-    print("picture:", path)
 
 
 # %% [markdown]
@@ -70,7 +59,7 @@ print("five examples:", ad.vmap(loss_of_one, in_axes=(None, 0, 0))(theta, x, c))
 # ## 2. How it is done
 #
 # `vmap` traces the function once, on the first example. What comes back is its *program*: a list of
-# operations in the order in which they are to be done. (Tutorial 1 is about programs.)
+# operations in the order in which they are to be done. (Tutorial 6 is about programs.)
 
 # %%
 program = trace(
@@ -244,7 +233,7 @@ def picture_of_norms(rows):
     return figure
 
 
-show(picture_of_norms(order[:12]), "02_gradient_norms")
+keep(picture_of_norms(order[:12]), "07_gradient_norms")
 assert found > 10 * by_chance
 
 # %% [markdown]
@@ -313,7 +302,7 @@ def picture_of_rows(jacobian):
 
 
 if data.image_shape is not None:
-    show(picture_of_rows(jacobian), "02_jacobian_rows")
+    keep(picture_of_rows(jacobian), "07_jacobian_rows")
 
 # %% [markdown]
 # And the Jacobians of many images are `vmap` of that: vmap of a walk that carries rows.
