@@ -200,7 +200,8 @@ from .primitives.shaping import (
     transpose,
 )
 from .primitives.sorting import argpartition, argsort, lexsort, partition, sort, topk
-from .primitives.special import erf
+from .primitives.special import digamma, erf, erfc, erfinv
+from .primitives.special import gammaln as lgamma
 from .primitives.splitting import array_split, dsplit, hsplit, split, unstack, vsplit
 from .primitives.statistics import average, corrcoef, cov, median, percentile, quantile
 from .primitives.steps import (
@@ -350,6 +351,7 @@ __all__ = [
     "diagflat",
     "diagonal",
     "diff",
+    "digamma",
     "digitize",
     "divide",
     "dot",
@@ -366,6 +368,8 @@ __all__ = [
     "empty_like",
     "equal",
     "erf",
+    "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expand_dims",
@@ -434,6 +438,7 @@ __all__ = [
     "less",
     "less_equal",
     "lexsort",
+    "lgamma",
     "linalg",
     "linearize",
     "linspace",

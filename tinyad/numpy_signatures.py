@@ -80,7 +80,9 @@ _PAIRS |= {
 
 def _said(name: str, value: Any) -> bool:
     """Whether an argument asks for something that is not done anyway."""
-    return name != "overwrite_input" and value is not np._NoValue and not (name in ("out", "dtype", "weights") and value is None)
+    return (
+        name != "overwrite_input" and value is not np._NoValue and not (name in ("out", "dtype", "weights") and value is None)
+    )
 
 
 def _adapted(theirs: Any, ours: Function) -> Function:

@@ -433,7 +433,9 @@ def test_a_cutoff_for_each_matrix() -> None:
         np.testing.assert_allclose(found, kept)
     one_by_one = [ad.grad(lambda a, c=c: ad.sum(LA.pinv(a, c) * WEIGHTS))(a[0]) for c in cutoffs.tolist()]
     np.testing.assert_allclose(ad.grad(lambda a: ad.sum(LA.pinv(a, cutoffs) * WEIGHTS))(a), one_by_one, atol=1e-15)
-    np.testing.assert_allclose(ad.grad(lambda a: ad.sum(LA.pinv(a, cutoffs) * WEIGHTS))(a[0]), np.sum(one_by_one, 0), atol=1e-15)
+    np.testing.assert_allclose(
+        ad.grad(lambda a: ad.sum(LA.pinv(a, cutoffs) * WEIGHTS))(a[0]), np.sum(one_by_one, 0), atol=1e-15
+    )
 
 
 def test_lstsq_gives_what_numpy_gives() -> None:

@@ -229,7 +229,7 @@ def check(
         f: a function of arrays or trees of them, written for tinyad or NumPy, that returns a float array (or
             a tree).
         inputs: where to check; float arrays and trees of them are differentiated, everything else is held
-            fixed.
+            fixed. Complex arrays, and a complex output, count as two float arrays, their real and imaginary parts.
         order: 2 to check, once the first derivative passed, the pullback (x, gy) -> J(x)' gy in the same way.
         rtol: the relative tolerance; 1e-6 if None.
         seed: of the random directions.
