@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
+PEERS_VENV := .venv-peers
+MUTANTS_VENV := .venv-mutants
 ARRAY_API_VENV := .venv-array-api
 # A checkout of https://github.com/data-apis/array-api-tests with its submodule, and how many examples of each test to draw.
 SUITE ?=
@@ -15,6 +17,8 @@ READY := $(VENV)/.ready
 LINT_READY := $(VENV)/.lint-ready
 DOCS_READY := $(VENV)/.docs-ready
 BENCH_READY := $(BENCH_VENV)/.ready
+PEERS_READY := $(PEERS_VENV)/.ready
+MUTANTS_READY := $(MUTANTS_VENV)/.ready
 ARRAY_API_READY := $(ARRAY_API_VENV)/.ready
 
 INSTALL := -m pip install --quiet
@@ -22,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-slow lint notebooks docs bench gpu-check array-api clean check-python check-suite
+.PHONY: help demo doctor test test-slow lint notebooks docs bench test-peers mutants gpu-check array-api clean check-python check-suite
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +64,15 @@ bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTor
 	-[ -n "$$TINYAD_NO_DOCTOR" ] || $(BENCH_VENV)/bin/python -m tinyad doctor
 	$(BENCH_VENV)/bin/python benchmarks/run.py
 
+# How many random programs, and from which number on.
+PROGRAMS ?= 300
+FIRST ?= 0
+test-peers: $(PEERS_READY) ## random programs: tinyad, eager and compiled, beside JAX and HIPS autograd (PROGRAMS=10000 for more)
+	TINYAD_PEER_PROGRAMS=$(PROGRAMS) TINYAD_PEER_FIRST=$(FIRST) $(PEERS_VENV)/bin/python -m pytest -q tests/peers
+
+mutants: $(MUTANTS_READY) ## put mistakes into the core and the rules, which the tests must notice (hours; goes on where it stopped)
+	$(MUTANTS_VENV)/bin/python tests/mutants/run.py $(OPTIONS) $(FILES)
+
 gpu-check: $(READY) ## run the table of primitives, engine and models on a GPU, beside NumPy (needs CuPy)
 	$(VENV)/bin/python tests/gpu_check.py
 
@@ -68,7 +81,7 @@ array-api: check-suite $(ARRAY_API_READY) ## run the array API standard's own te
 	    --max-examples=$(EXAMPLES) --disable-deadline --xfails-file=$(CURDIR)/tests/array_api/known_failures.txt
 
 clean: ## remove the environments, builds, caches and the demo's report
-	rm -rf $(VENV) $(BENCH_VENV) $(ARRAY_API_VENV) build dist tinyad.egg-info tinyad-demo
+	rm -rf $(VENV) $(BENCH_VENV) $(ARRAY_API_VENV) $(PEERS_VENV) $(MUTANTS_VENV) .mutants build dist tinyad.egg-info tinyad-demo
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -103,6 +116,16 @@ check-suite:
 	@test -d "$(SUITE)/array_api_tests" -a -d "$(SUITE)/array-api/spec" || \
 	    { echo "SUITE: got '$(SUITE)'; expected a checkout of the suite. Make one:" \
 	           "git clone --recursive https://github.com/data-apis/array-api-tests" >&2; exit 1; }
+
+$(PEERS_READY): pyproject.toml | check-python
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python $(INSTALL) --editable ".[test-peers]"
+	@touch $@
+
+$(MUTANTS_READY): pyproject.toml | check-python
+	$(PYTHON) -m venv $(MUTANTS_VENV)
+	$(MUTANTS_VENV)/bin/python $(INSTALL) --editable ".[mutants]"
+	@touch $@
 
 check-python:
 	@command -v $(PYTHON) > /dev/null || \

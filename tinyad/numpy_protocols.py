@@ -235,7 +235,7 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
     (target,) = kwargs.pop("out", (None,))
     if target is not None and not isinstance(target, (Tensor, Traced)):
         refuse(f"{name} that is to be written into a plain array (by +=, or out=)", inputs, _IN_PLACE_REMEDY)
-        raise TypeError(f"{name}: out= is a plain array, which cannot hold a Tensor without losing its gradient. {_IN_PLACE_REMEDY}")
+        raise TypeError(f"{name}: out= is a plain array, which would lose a Tensor's gradient. {_IN_PLACE_REMEDY}")
     if function is None:
         refuse(name, inputs)
         raise TypeError(f"{name} has no rule in tinyad. Use another function, or x.array for its values as a constant")

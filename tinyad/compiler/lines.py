@@ -17,7 +17,17 @@ from ..primitives.convolution import pieces
 from ..primitives.indexing import broadcast_axes
 from ..program import Constant, Instruction, Value
 
-__all__ = ["LINES", "OPERATORS", "accepts_out", "index_text", "is_view", "line_of", "module_of_line", "number_text", "shape_text"]
+__all__ = [
+    "LINES",
+    "OPERATORS",
+    "accepts_out",
+    "index_text",
+    "is_view",
+    "line_of",
+    "module_of_line",
+    "number_text",
+    "shape_text",
+]
 
 Line = Callable[[Instruction, Sequence[str], str | None], str]
 

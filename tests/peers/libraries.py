@@ -1,0 +1,192 @@
+"""The libraries that are compared: the same names for all, and the derivatives that each of them computes.
+
+JAX computes in float64 here. HIPS autograd has no JVP for many of its functions, so its forward derivatives are those of reverse
+derivatives; what it lacks altogether is composed where that is simple, else left out.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import autograd
+import autograd.numpy
+import autograd.scipy.linalg
+import autograd.scipy.signal
+import autograd.scipy.special
+import jax
+import jax.numpy
+import jax.scipy.linalg
+import jax.scipy.special
+import numpy as np
+from autograd.tracer import isbox
+
+import tinyad as ad
+
+jax.config.update("jax_enable_x64", True)
+
+Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
+
+
+class Missing(Exception):
+    """A library has no function of this name, or no derivative of it."""
+
+
+class Library:
+    """A module's functions under NumPy's names, and those that are called otherwise there."""
+
+    def __init__(self, name: str, module: types.ModuleType, **others: Any) -> None:
+        self.name = name
+        self.module = module
+        self.__dict__.update(others)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(self.module, name)
+        except AttributeError:
+            raise Missing(f"{self.name} has no {name}") from None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+# ---- tinyad
+
+
+def _correlate_by_conv(x: Any, y: Any) -> Any:
+    return ad.conv(x[None, None], y[None, None])[0, 0]
+
+
+_BESIDE_NUMPY = {
+    "set_at": lambda x, index, values: ad.asarray(x).at[index].set(values),
+    "add_at": lambda x, index, values: ad.asarray(x).at[index].add(values),
+    "correlate_valid": _correlate_by_conv,
+    "solve_triangular": lambda a, b: ad.linalg.solve_triangular(a, b, lower=False),
+    "eigvalsh": ad.linalg.eigvalsh,
+    "trace": ad.linalg.trace,
+    "erf": ad.erf,
+    "expit": ad.special.expit,
+    "logit": ad.special.logit,
+    "gammaln": ad.special.gammaln,
+    "digamma": ad.special.digamma,
+    "logsumexp": ad.logsumexp,
+    "softmax": ad.softmax,
+    "log_softmax": ad.log_softmax,
+    "grad": ad.grad,
+    "vmap": ad.vmap,
+    "scan": ad.scan,
+    "checkpoint": ad.checkpoint,
+    "stop_gradient": ad.stop_gradient,
+}
+
+TINYAD = Library("tinyad", ad, **_BESIDE_NUMPY)
+NUMPY = Library("NumPy's functions on Tensors", np, **_BESIDE_NUMPY)
+"""A function written for NumPy differentiates unchanged; the names that NumPy lacks are tinyad's."""
+
+
+# ---- JAX
+
+
+def _correlate_by_lax(x: Any, y: Any) -> Any:
+    return jax.lax.conv(x[None, None], y[None, None], (1,) * x.ndim, "VALID")[0, 0]
+
+
+JAX = Library(
+    "JAX",
+    jax.numpy,
+    set_at=lambda x, index, values: x.at[index].set(values),
+    add_at=lambda x, index, values: x.at[index].add(values),
+    correlate_valid=_correlate_by_lax,
+    solve_triangular=jax.scipy.linalg.solve_triangular,
+    eigvalsh=jax.numpy.linalg.eigvalsh,
+    erf=jax.scipy.special.erf,
+    expit=jax.scipy.special.expit,
+    logit=jax.scipy.special.logit,
+    gammaln=jax.scipy.special.gammaln,
+    digamma=jax.scipy.special.digamma,
+    logsumexp=jax.scipy.special.logsumexp,
+    softmax=jax.nn.softmax,
+    log_softmax=jax.nn.log_softmax,
+    grad=jax.grad,
+    vmap=jax.vmap,
+    scan=jax.lax.scan,
+    checkpoint=jax.checkpoint,
+    stop_gradient=jax.lax.stop_gradient,
+)
+
+# ---- HIPS autograd, with what it lacks composed of what it has
+
+
+def _places(x: Any, index: Any) -> Array:
+    return np.arange(x.size).reshape(x.shape)[index]
+
+
+def _scattered(x: Any, index: Any, values: Any) -> tuple[Any, Array]:
+    """Values at the places of an index, added up, in an array like ``x``; and which elements they went to."""
+    places = _places(x, index)
+    spread = np.zeros((x.size, places.size))
+    spread[places.ravel(), np.arange(places.size)] = 1.0
+    flat = autograd.numpy.ravel(values + np.zeros(places.shape))
+    return autograd.numpy.reshape(autograd.numpy.dot(spread, flat), x.shape), spread.any(axis=1).reshape(x.shape)
+
+
+def _set_at(x: Any, index: Any, values: Any) -> Any:
+    added, written = _scattered(x, index, values)
+    return autograd.numpy.where(written, added, x)
+
+
+def _correlate_by_convolve(x: Any, y: Any) -> Any:
+    return autograd.scipy.signal.convolve(x, y[(slice(None, None, -1),) * y.ndim], mode="valid")
+
+
+def _softmax(x: Any, axis: int) -> Any:
+    return autograd.numpy.exp(_log_softmax(x, axis))
+
+
+def _log_softmax(x: Any, axis: int) -> Any:
+    return x - autograd.scipy.special.logsumexp(x, axis=axis, keepdims=True)
+
+
+def _vmap(f: Function) -> Function:
+    return lambda xs: autograd.numpy.stack([f(x) for x in xs])
+
+
+def _scan(step: Function, carry: Any, xs: Any) -> tuple[Any, Any]:
+    results = []
+    for x in xs:
+        carry, y = step(carry, x)
+        results.append(y)
+    return carry, None if results[0] is None else autograd.numpy.stack(results)
+
+
+def _stop_gradient(x: Any) -> Any:
+    while isbox(x):
+        x = x._value
+    return x
+
+
+AUTOGRAD = Library(
+    "HIPS autograd",
+    autograd.numpy,
+    set_at=_set_at,
+    add_at=lambda x, index, values: x + _scattered(x, index, values)[0],
+    correlate_valid=_correlate_by_convolve,
+    solve_triangular=autograd.scipy.linalg.solve_triangular,
+    eigvalsh=lambda x: autograd.numpy.linalg.eigh(x)[0],
+    erf=autograd.scipy.special.erf,
+    expit=autograd.scipy.special.expit,
+    logit=autograd.scipy.special.logit,
+    gammaln=autograd.scipy.special.gammaln,
+    digamma=autograd.scipy.special.digamma,
+    logsumexp=autograd.scipy.special.logsumexp,
+    softmax=_softmax,
+    log_softmax=_log_softmax,
+    cbrt=lambda x: autograd.numpy.sign(x) * autograd.numpy.abs(x) ** (1 / 3),
+    grad=autograd.grad,
+    vmap=_vmap,
+    scan=_scan,
+    checkpoint=autograd.checkpoint,
+    stop_gradient=_stop_gradient,
+)
