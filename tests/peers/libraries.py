@@ -13,7 +13,6 @@ from typing import Any
 import autograd
 import autograd.numpy
 import autograd.scipy.linalg
-import autograd.scipy.signal
 import autograd.scipy.special
 import jax
 import jax.numpy
@@ -116,16 +115,50 @@ JAX = Library(
     stop_gradient=jax.lax.stop_gradient,
 )
 
-# ---- HIPS autograd, with what it lacks composed of what it has
+# ---- HIPS autograd, with what it lacks (or has wrong) composed of what it has
 
 
-def _places(x: Any, index: Any) -> Array:
-    return np.arange(x.size).reshape(x.shape)[index]
+def _rearranging(function: Function) -> Function:
+    """What only moves or repeats elements: NumPy's function of their places says where each comes from."""
+
+    def rearrange(x: Any, *args: Any, **kwargs: Any) -> Any:
+        places = function(np.arange(x.size).reshape(x.shape), *args, **kwargs)
+        return autograd.numpy.reshape(autograd.numpy.ravel(x)[np.ravel(places)], np.shape(places))
+
+    return rearrange
+
+
+def _sort(x: Any, axis: int) -> Any:
+    order = np.argsort(_stop_gradient(x), axis)
+    return _rearranging(lambda places: np.take_along_axis(places, order, axis))(x)
+
+
+def _diag(x: Any) -> Any:
+    return x * np.eye(len(x)) if x.ndim == 1 else _rearranging(np.diag)(x)
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    zeros = np.zeros(np.broadcast_shapes(np.shape(condition), np.shape(x), np.shape(y)))
+    return autograd.numpy.where(condition, x + zeros, y + zeros)
+
+
+def _solve(a: Any, b: Any) -> Any:
+    return autograd.numpy.linalg.solve(a, b + np.zeros((*a.shape[:-1], b.shape[-1])))
+
+
+def _rfft(x: Any) -> Any:
+    return autograd.numpy.fft.fft(x)[..., : x.shape[-1] // 2 + 1]
+
+
+def _einsum(subscripts: str, *operands: Any) -> Any:
+    if subscripts == "ii->i":
+        return _rearranging(np.diag)(*operands)
+    return autograd.numpy.einsum(subscripts, *operands)
 
 
 def _scattered(x: Any, index: Any, values: Any) -> tuple[Any, Array]:
     """Values at the places of an index, added up, in an array like ``x``; and which elements they went to."""
-    places = _places(x, index)
+    places = np.arange(x.size).reshape(x.shape)[index]
     spread = np.zeros((x.size, places.size))
     spread[places.ravel(), np.arange(places.size)] = 1.0
     flat = autograd.numpy.ravel(values + np.zeros(places.shape))
@@ -137,8 +170,12 @@ def _set_at(x: Any, index: Any, values: Any) -> Any:
     return autograd.numpy.where(written, added, x)
 
 
-def _correlate_by_convolve(x: Any, y: Any) -> Any:
-    return autograd.scipy.signal.convolve(x, y[(slice(None, None, -1),) * y.ndim], mode="valid")
+def _correlate_by_shifts(x: Any, y: Any) -> Any:
+    windows = [n - m + 1 for n, m in zip(x.shape, y.shape, strict=True)]
+    total = 0.0
+    for place in np.ndindex(y.shape):
+        total = total + y[place] * x[tuple(slice(k, k + count) for k, count in zip(place, windows, strict=True))]
+    return total
 
 
 def _softmax(x: Any, axis: int) -> Any:
@@ -172,7 +209,7 @@ AUTOGRAD = Library(
     autograd.numpy,
     set_at=_set_at,
     add_at=lambda x, index, values: x + _scattered(x, index, values)[0],
-    correlate_valid=_correlate_by_convolve,
+    correlate_valid=_correlate_by_shifts,
     solve_triangular=autograd.scipy.linalg.solve_triangular,
     eigvalsh=lambda x: autograd.numpy.linalg.eigh(x)[0],
     erf=autograd.scipy.special.erf,
@@ -183,6 +220,18 @@ AUTOGRAD = Library(
     logsumexp=autograd.scipy.special.logsumexp,
     softmax=_softmax,
     log_softmax=_log_softmax,
+    where=_where,
+    diag=_diag,
+    sort=_sort,
+    einsum=_einsum,
+    flip=_rearranging(np.flip),
+    take=_rearranging(np.take),
+    tile=_rearranging(np.tile),
+    repeat=_rearranging(np.repeat),
+    diagonal=_rearranging(np.diagonal),
+    pad=lambda x, widths: autograd.numpy.pad(x, widths, "constant"),
+    fft=Library("HIPS autograd.fft", autograd.numpy.fft, rfft=_rfft),
+    linalg=Library("HIPS autograd.linalg", autograd.numpy.linalg, solve=_solve),
     cbrt=lambda x: autograd.numpy.sign(x) * autograd.numpy.abs(x) ** (1 / 3),
     grad=autograd.grad,
     vmap=_vmap,

@@ -136,15 +136,14 @@ def _some_index(random: Random, shape: Shape, repeated: bool = True) -> dict[str
     return {"index": (mask.tolist(),)} if mask.any() else None
 
 
-def _index_once(random: Random, shape: Shape, *others: Shape) -> dict[str, Any] | None:
-    """An index that names no element twice, and what the other operands broadcast to."""
-    given = _some_index(random, shape, repeated=False)
-    return given if given is not None and _goes_into(given["index"], shape, *others) else None
+def _index_into(repeated: bool) -> Parameters:
+    """An index for an update of the first operand, into which the others broadcast."""
 
+    def parameters(random: Random, shape: Shape, *others: Shape) -> dict[str, Any] | None:
+        given = _some_index(random, shape, repeated)
+        return given if given is not None and _goes_into(given["index"], shape, *others) else None
 
-def _index_for_adding(random: Random, shape: Shape, *others: Shape) -> dict[str, Any] | None:
-    given = _some_index(random, shape)
-    return given if given is not None and _goes_into(given["index"], shape, *others) else None
+    return parameters
 
 
 def _goes_into(index: tuple[Any, ...], shape: Shape, *others: Shape) -> bool:
@@ -180,6 +179,24 @@ def _product_fits(a: Shape, b: Shape) -> bool:
     if not a or not b or a[-1] != (b[-2] if len(b) > 1 else b[0]):
         return False
     return _broadcast(None, a[:-2], b[:-2]) is not None and math.prod(a[:-1]) * math.prod(b) <= 4 * LARGEST  # type: ignore[arg-type]
+
+
+def _share(i: int, j: int) -> Callable[[Shape, Shape], bool]:
+    """Two matrices, of which axis ``i`` of the first is as long as axis ``j`` of the second."""
+    return lambda a, b: len(a) == len(b) == 2 and a[i] == b[j]
+
+
+def _one_square(shape: Shape) -> bool:
+    return len(shape) == 2 and shape[0] == shape[1]
+
+
+def _even(shape: Shape) -> bool:
+    return len(shape) > 0 and all(n % 2 == 0 for n in shape)
+
+
+def _goes_over(a: Shape, b: Shape) -> bool:
+    """Whether a kernel ``b`` has places in ``a``."""
+    return len(a) == len(b) in (1, 2) and all(m <= n for n, m in zip(a, b, strict=True))
 
 
 def _few_together(a: Shape, b: Shape) -> bool:
@@ -321,9 +338,7 @@ ELEMENTWISE = {
     "sign": Operation(lambda xp, x: xp.sign(x) * x, margin=_from(0.0)),
     "clip": Operation(lambda xp, x: xp.clip(x, -0.8, 0.9), margin=_from(-0.8, 0.9)),
     "where": Operation(lambda xp, x: xp.where(x > 0.1, xp.sin(x), 0.5 * x), margin=_from(0.1)),
-    "where guards": Operation(
-        lambda xp, x: xp.where(x > 0.1, xp.log(xp.where(x > 0.1, x, 1.0)), x), margin=_from(0.1)
-    ),
+    "where guards": Operation(lambda xp, x: xp.where(x > 0.1, xp.log(xp.where(x > 0.1, x, 1.0)), x), margin=_from(0.1)),
     "relu": Operation(lambda xp, x: xp.maximum(x, 0.0), margin=_from(0.0)),
     "softplus": Operation(lambda xp, x: xp.logaddexp(x, 0.0)),
     "mod": Operation(lambda xp, x: xp.mod(x, 1.3), margin=lambda x: float(np.abs(x / 1.3 - np.round(x / 1.3)).min())),
@@ -337,7 +352,7 @@ ELEMENTWISE = {
     "loop": Operation(_loop),
     "slope": Operation(_slope),
     "slope of closed over": Operation(_slope_of_closed_over),
-}  # fmt: skip
+}
 
 PAIRS = {
     "add": Operation(lambda xp, x, y: x + y, _broadcast, 2),
@@ -388,23 +403,21 @@ REDUCTIONS = {
 
 INDEXING = {
     "getitem": Operation(lambda xp, x, index: x[as_index(index)], _some_index),
-    "set": Operation(lambda xp, x, y, index: xp.set_at(x, as_index(index), y), _index_once, 2),
-    "add at": Operation(lambda xp, x, y, index: xp.add_at(x, as_index(index), y), _index_for_adding, 2),
+    "set": Operation(lambda xp, x, y, index: xp.set_at(x, as_index(index), y), _index_into(repeated=False), 2),
+    "add at": Operation(lambda xp, x, y, index: xp.add_at(x, as_index(index), y), _index_into(repeated=True), 2),
     "set to a function": Operation(
-        lambda xp, x, index: xp.set_at(x, as_index(index), xp.sin(x[as_index(index)]) * 2.0), _index_once
+        lambda xp, x, index: xp.set_at(x, as_index(index), xp.sin(x[as_index(index)]) * 2.0), _index_into(repeated=False)
     ),
     "add a function at": Operation(
         lambda xp, x, index: xp.add_at(x, as_index(index), xp.sin(x[as_index(index)]) * 2.0), _some_index
     ),
-    "take": Operation(
-        lambda xp, x, axis: xp.take(x, np.array([0, -1, 0]), axis=axis), _any_axis
-    ),
+    "take": Operation(lambda xp, x, axis: xp.take(x, np.array([0, -1, 0]), axis=axis), _any_axis),
     "diagonal": Operation(lambda xp, x: xp.diagonal(x, 0, -1, -2), _if(_matrices)),
     "diag": Operation(lambda xp, x: xp.diag(x), _if(lambda shape: len(shape) in (1, 2) and max(shape) <= 8)),
     "tril": Operation(lambda xp, x: xp.tril(x), _if(_matrices)),
     "triu": Operation(lambda xp, x: xp.triu(x, 1), _if(_matrices)),
     "trace": Operation(lambda xp, x: xp.trace(x), _if(lambda shape: len(shape) == 2)),
-}  # fmt: skip
+}
 
 SHAPING = {
     "reshape": Operation(lambda xp, x, shape: xp.reshape(x, shape), _new_shape),
@@ -427,7 +440,7 @@ SHAPING = {
     "stack last": Operation(lambda xp, x: xp.stack([x, xp.cos(x)], axis=-1)),
     "split": Operation(
         lambda xp, x, axis: xp.split(x, 2, axis=axis)[1],
-        _if(lambda shape: bool(shape) and all(n % 2 == 0 for n in shape), _any_axis),
+        _if(_even, _any_axis),
     ),
 }
 
@@ -441,18 +454,14 @@ PRODUCTS = {
     "tensordot": Operation(lambda xp, x, y: xp.tensordot(x, y, 1), _if(lambda a, b: bool(a and b) and a[-1] == b[0]), 2),
     "kron": Operation(lambda xp, x, y: xp.kron(x, y), _if(lambda a, b: len(a) == len(b) == 2 and _few_together(a, b)), 2),
     "outer by einsum": Operation(lambda xp, x, y: xp.einsum("...i,...j->...ij", x, y), _if(lambda a, b: a == b != ()), 2),
-    "einsum": Operation(lambda xp, x, y: xp.einsum("ij,kj->ik", x, y), _if(lambda a, b: len(a) == len(b) == 2 and a[1] == b[1]), 2),
-    "einsum with sums": Operation(lambda xp, x, y: xp.einsum("ij,ik->k", x, y), _if(lambda a, b: len(a) == len(b) == 2 and a[0] == b[0]), 2),
+    "einsum": Operation(lambda xp, x, y: xp.einsum("ij,kj->ik", x, y), _if(_share(1, 1)), 2),
+    "einsum with sums": Operation(lambda xp, x, y: xp.einsum("ij,ik->k", x, y), _if(_share(0, 0)), 2),
     "einsum of one": Operation(lambda xp, x: xp.einsum("...ij->...ji", x), _if(_matrices)),
-    "einsum diagonal": Operation(lambda xp, x: xp.einsum("ii->i", x), _if(lambda shape: _square(shape) and len(shape) == 2)),
-    "einsum of three": Operation(lambda xp, x, y: xp.einsum("ij,jk,ij->k", x, y, x), _if(lambda a, b: len(a) == len(b) == 2 and a[1] == b[0]), 2),
-    "correlate": Operation(
-        lambda xp, x, y: xp.correlate_valid(x, y), _if(lambda a, b: len(a) == len(b) in (1, 2) and all(m <= n for n, m in zip(a, b, strict=True))), 2
-    ),
-    "by a constant": Operation(
-        lambda xp, x: xp.matmul(x, np.sin(np.arange(2.0 * x.shape[-1])).reshape(-1, 2)), _if(_has_axes)
-    ),
-}  # fmt: skip
+    "einsum diagonal": Operation(lambda xp, x: xp.einsum("ii->i", x), _if(_one_square)),
+    "einsum of three": Operation(lambda xp, x, y: xp.einsum("ij,jk,ij->k", x, y, x), _if(_share(1, 0)), 2),
+    "correlate": Operation(lambda xp, x, y: xp.correlate_valid(x, y), _if(_goes_over), 2),
+    "by a constant": Operation(lambda xp, x: xp.matmul(x, np.sin(np.arange(2.0 * x.shape[-1])).reshape(-1, 2)), _if(_has_axes)),
+}
 
 ALGEBRA = {
     "solve": Operation(lambda xp, x: xp.linalg.solve(_dominant(xp, x), xp.swapaxes(x, -1, -2)), _if(_square)),
@@ -468,8 +477,8 @@ ALGEBRA = {
     "svd": Operation(_singular_parts, _if(_square)),
     "pinv": Operation(lambda xp, x: xp.linalg.pinv(_dominant(xp, x)), _if(_square)),
     "matrix_power": Operation(lambda xp, x: xp.linalg.matrix_power(0.5 * xp.tanh(x), 3), _if(_square)),
-    "solve_triangular": Operation(lambda xp, x: xp.solve_triangular(_dominant(xp, x), xp.sin(x)), _if(lambda shape: _square(shape) and len(shape) == 2)),
-}  # fmt: skip
+    "solve_triangular": Operation(lambda xp, x: xp.solve_triangular(_dominant(xp, x), xp.sin(x)), _if(_one_square)),
+}
 
 FOURIER = {
     "fft": Operation(lambda xp, x: xp.real(xp.fft.fft(x)), _if(_has_axes)),
@@ -478,9 +487,13 @@ FOURIER = {
     "rfft": Operation(lambda xp, x: xp.real(xp.fft.rfft(x)), _if(_has_axes)),
     "fft2": Operation(lambda xp, x: xp.real(xp.fft.fft2(x)), _if(_matrices)),
     "fft along an axis": Operation(lambda xp, x, axis: xp.real(xp.fft.fft(x, axis=axis)), _any_axis),
-    "spectrum": Operation(lambda xp, x: 0.1 * xp.abs(xp.fft.fft(x)) ** 2, _if(_has_axes), margin=lambda x: float(np.abs(np.fft.fft(x)).min())),
-    "filter": Operation(lambda xp, x: xp.real(xp.fft.ifft(xp.fft.fft(x) * np.exp(1j * np.arange(x.shape[-1])))), _if(_has_axes)),
-}  # fmt: skip
+    "spectrum": Operation(
+        lambda xp, x: 0.1 * xp.abs(xp.fft.fft(x)) ** 2, _if(_has_axes), margin=lambda x: _from(0.0)(np.fft.fft(x))
+    ),
+    "filter": Operation(
+        lambda xp, x: xp.real(xp.fft.ifft(xp.fft.fft(x) * np.exp(1j * np.arange(x.shape[-1])))), _if(_has_axes)
+    ),
+}
 
 LOOPS = {
     "scan": Operation(_steps, _if(_has_axes)),
