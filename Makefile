@@ -44,8 +44,9 @@ test: $(READY) ## run the tests, then the examples in the docstrings
 	$(VENV)/bin/python -m pytest tests
 	$(VENV)/bin/python -m pytest --doctest-modules tinyad
 
-test-slow: $(READY) ## run the tests that take longer
+test-slow: $(READY) ## run the tests that take longer, then all others on new random examples
 	$(VENV)/bin/python -m pytest -m slow tests
+	$(VENV)/bin/python -m pytest --hypothesis-profile=random tests
 
 lint: $(LINT_READY) ## check style, formatting and types
 	$(VENV)/bin/python -m ruff check .

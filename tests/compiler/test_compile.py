@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import os
 import random as python_random
@@ -24,6 +25,7 @@ import tinyad as ad
 from tests.compiler.comparing import replays, same, unchanged
 from tests.compiler.counting import Counted, called, traces
 from tinyad import models, tree
+from tinyad.compiler import numpy_source
 from tinyad.compiler.compile import VerificationError
 
 x3 = np.array([0.3, -1.2, 2.0])
@@ -429,6 +431,19 @@ def test_arrays_used_while_they_are_filled() -> None:
 
 
 # ---- inside other transforms
+
+
+def test_long_statements_are_broken_where_python_lets_them() -> None:
+    """An assignment to places was once broken after its `=`."""
+    indices = "np.arange(0).reshape(0, 1, 1), "
+    for statement in (
+        f"y[{5 * indices}] = x",
+        f"y = np.einsum('a, b', [{5 * indices}], ({5 * indices})) + np.exp({5 * indices})",
+    ):
+        for width in range(20, 160, 7):
+            lines = numpy_source._folded(statement, width)
+            assert ast.dump(ast.parse("\n".join(lines))) == ast.dump(ast.parse(statement))
+            assert max(map(len, lines)) < len(statement)
 
 
 def test_in_a_derivative_it_is_the_function_itself() -> None:

@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -452,10 +452,31 @@ def _megabytes(nbytes: int) -> str:
 
 
 def _folded(statement: str, width: int = 130) -> list[str]:
-    """A long call on several lines."""
+    """A long statement on several lines, broken after commas between brackets: elsewhere Python ends it."""
     if len(statement) <= width or statement.startswith(" "):  # the bodies of loops are folded already
         return [statement]
-    return textwrap.wrap(statement, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    lines, line = [], ""
+    for part in _parts(statement):
+        if line.strip() and len(line) + len(part.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = "    "
+        line += part
+    return [*lines, line]
+
+
+def _parts(statement: str) -> Iterator[str]:
+    """What a statement is made of, each part but the last ending in a comma between brackets and its space."""
+    start = depth = 0
+    in_text = False
+    for k, letter in enumerate(statement):
+        if letter in "'\"":  # texts in programs hold neither quotes nor backslashes
+            in_text = not in_text
+        elif not in_text:
+            depth += (letter in "([{") - (letter in ")]}")
+            if depth and statement.startswith(", ", k):
+                yield statement[start : k + 2]
+                start = k + 2
+    yield statement[start:]
 
 
 def _wrapped(start: str, items: Sequence[str], end: str, width: int = 110) -> list[str]:
