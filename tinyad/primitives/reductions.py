@@ -19,7 +19,7 @@ from .complex import conj, imag, is_complex, real
 from .elementwise import abs as absolute
 from .elementwise import exp, maximum, minimum, sqrt, square
 from .elementwise import where as choose
-from .shaping import Axes, _array, astype, expand_dims, negative_axes, reshape, shape_of, trailing
+from .shaping import Axes, _array, astype, expand_dims, negative_axes, shape_of, trailing
 from .steps import equal
 
 __all__ = ["broadcast_to", "logsumexp", "max", "mean", "min", "norm", "ptp", "std", "sum", "unbroadcast", "var"]
@@ -89,7 +89,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], lead: int = 0) -> Array:
     target = g.shape[:lead] + shape
     if g.shape == target:
         return g
-    return reshape(g, target)
+    return g.reshape(target)  # of a plain array NumPy's own method, a fifth of the time of ad.reshape
 
 
 def sum(
