@@ -67,7 +67,6 @@ def _tangent(node: Node, table: dict[Node, Any], recorded: bool, lead: int) -> A
     if out is None or node.shape is None:
         return out
     full = out.shape[:lead] + node.shape
-    if out.shape != full:
-        missing = len(full) - out.ndim
-        out = broadcast_to(out.reshape(out.shape[:lead] + (1,) * missing + out.shape[lead:]) if missing else out, full)
+    if out.shape != full:  # of as many axes: rules give tangents those that their operands miss
+        out = broadcast_to(out, full)
     return out if out.dtype == node.dtype else in_dtype(out, node.dtype)

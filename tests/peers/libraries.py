@@ -6,6 +6,8 @@ derivatives; what it lacks altogether is composed where that is simple, else lef
 
 from __future__ import annotations
 
+import functools
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -178,6 +180,28 @@ def _correlate_by_shifts(x: Any, y: Any) -> Any:
     return total
 
 
+def _prod(x: Any, axis: int | None, keepdims: bool) -> Any:
+    """Factor by factor: autograd's rule divides by them, which gives NaN where one is zero."""
+    if axis is None:
+        total = functools.reduce(operator.mul, autograd.numpy.ravel(x))
+        return autograd.numpy.reshape(total, (1,) * x.ndim if keepdims else ())
+    moved = autograd.numpy.moveaxis(x, axis, 0)
+    total = functools.reduce(operator.mul, [moved[k] for k in range(len(moved))])
+    return autograd.numpy.expand_dims(total, axis) if keepdims else total
+
+
+def _tanh(x: Any) -> Any:
+    if np.max(np.abs(_stop_gradient(x)), initial=0.0) > 300:
+        raise Missing("HIPS autograd: the second derivative of tanh where cosh overflows")
+    return autograd.numpy.tanh(x)
+
+
+def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    """It keeps an axis of a number, which has none."""
+    total = autograd.scipy.special.logsumexp(x, axis=axis, keepdims=keepdims)
+    return total if x.ndim else autograd.numpy.reshape(total, ())
+
+
 def _softmax(x: Any, axis: int) -> Any:
     return autograd.numpy.exp(_log_softmax(x, axis))
 
@@ -217,7 +241,9 @@ AUTOGRAD = Library(
     logit=autograd.scipy.special.logit,
     gammaln=autograd.scipy.special.gammaln,
     digamma=autograd.scipy.special.digamma,
-    logsumexp=autograd.scipy.special.logsumexp,
+    prod=_prod,
+    tanh=_tanh,
+    logsumexp=_logsumexp,
     softmax=_softmax,
     log_softmax=_log_softmax,
     where=_where,

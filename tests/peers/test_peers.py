@@ -26,8 +26,6 @@ from tests.peers.operations import BOUND, OPERATIONS
 from tests.peers.programs import NEAR, SHAPES, Program, Step, draw, shrunk
 from tinyad.kinds import PRIMITIVES
 
-pytestmark = pytest.mark.filterwarnings("ignore:Output seems independent of input")  # HIPS autograd, of linear functions
-
 PROGRAMS = int(os.environ.get("TINYAD_PEER_PROGRAMS", "300"))
 FIRST = int(os.environ.get("TINYAD_PEER_FIRST", "0"))
 

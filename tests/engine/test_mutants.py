@@ -1,0 +1,29 @@
+"""Lines that could be wrong without any other test noticing, as `make mutants` found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinyad as ad
+
+x = np.array([0.3, 0.5])
+
+
+def test_tangents_that_are_differentiated_themselves() -> None:
+    def slope(t: ad.Tensor) -> ad.Tensor:
+        return ad.sum(ad.jvp(lambda y: ad.sum(y) * y, (x,), (ad.sin(t),))[1])
+
+    # d/dt of sum(sin t) sum(x) + sum(x) sum(sin t)
+    np.testing.assert_allclose(ad.grad(slope)(x), 2 * x.sum() * np.cos(x), rtol=1e-14)
+
+
+def test_tangents_that_are_constant_tensors_give_arrays() -> None:
+    _, tangent = ad.jvp(lambda y: y * y, (x,), (ad.Tensor(x),))
+    assert type(tangent) is np.ndarray
+    np.testing.assert_array_equal(tangent, 2 * x * x)
+
+
+def test_anomalies_of_the_second_operand_when_the_first_is_constant() -> None:
+    with pytest.raises(FloatingPointError, match="operand 1 of shape"), ad.detect_anomaly(), np.errstate(all="ignore"):
+        ad.grad(lambda y: ad.sum(ad.divide(np.ones(2), y)))(np.array([1.0, 0.0]))
