@@ -27,7 +27,7 @@ from tinyad.models.layers import positive
 from tinyad.models.randomness import Seed, generator
 from tinyad.models.storage import load, read_notes, save
 from tinyad.optim import Optimizer
-from tinyad.trace import TracingError
+from tinyad.tracing import TracingError
 
 __all__ = ["FitResult", "Row", "fit"]
 

@@ -66,7 +66,7 @@ from .primitives.complex import complex, conj, imag, iscomplex, isreal, real
 from .primitives.complex import conj as conjugate
 from .primitives.convolution import avg_pool, conv, conv_transpose, max_pool
 from .primitives.cumulative import cumprod, cumsum, cumulative_prod, cumulative_sum, logcumsumexp, prod
-from .primitives.diagonals import diag, diagflat, diagonal, tril_indices, triu_indices, vander
+from .primitives.diagonals import diag, diagflat, diagonal, trace, tril_indices, triu_indices, vander
 from .primitives.differences import diff, ediff1d, gradient, interp, trapezoid
 from .primitives.eigenvalues import eigh, eigvalsh
 from .primitives.einsum import einsum
@@ -246,7 +246,7 @@ from .primitives.triangles import tril, triu
 from .require import require
 from .scanning import fori, scan
 from .tensor import Tensor
-from .trace import TracingError
+from .tracing import TracingError
 from .transforms import gnvp, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -565,6 +565,7 @@ __all__ = [
     "tensordot",
     "tile",
     "topk",
+    "trace",
     "transpose",
     "trapezoid",
     "tree",

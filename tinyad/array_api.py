@@ -17,7 +17,7 @@ from .devices import canonical, device_of, known_devices
 from .dtypes import DTYPES, isdtype
 from .primitives.transfer import to_device
 from .tensor import Tensor, unwrap
-from .trace import Traced, example_of
+from .tracing import Traced, example_of
 
 __all__ = ["METHODS", "NamespaceInfo", "__array_api_version__", "__array_namespace_info__"]
 

@@ -21,7 +21,7 @@ from .primitives.shaping import astype, shape_of
 from .primitives.updates import added_at, multiplied, put
 from .tape import Variable
 from .tensor import Tensor, unwrap
-from .trace import Traced
+from .tracing import Traced
 
 __all__ = ["At", "assign", "copy", "in_place", "rebind"]
 

@@ -18,7 +18,7 @@ from .primitives.reductions import broadcast_to
 from .primitives.shaping import as_arrays, moveaxis, shape_of
 from .program import Program, Value, value_of
 from .tensor import Tensor
-from .trace import example_of, trace
+from .tracing import example_of, trace
 
 __all__ = ["batch", "over_examples", "repeated", "vmap"]
 

@@ -23,7 +23,7 @@ from .reverse import reverse
 from .several import NoArray, picked
 from .tape import Node, record, variable
 from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, TracingError, constant, example_of, innermost, lifted_into
+from .tracing import Trace, Traced, TracingError, constant, example_of, innermost, lifted_into
 
 __all__ = ["Call", "KeptCall", "call", "checkpoint", "custom_jvp", "custom_vjp", "on_tape", "stop_gradient"]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import bool, complex64, complex128, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
-from .trace import example_of
+from .tracing import example_of
 
 __all__ = [
     "DTYPES", "FloatInfo", "IntegerInfo", "bool", "can_cast", "complex64", "complex128", "e", "finfo", "float32", "float64",

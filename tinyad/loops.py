@@ -32,7 +32,7 @@ from .program import Constant, Instruction, Program, Value, evaluate
 from .reverse import reverse
 from .tape import variable
 from .tensor import Tensor, unwrap
-from .trace import Trace, Traced, lifted_into, youngest
+from .tracing import Trace, Traced, lifted_into, youngest
 
 __all__ = ["Loop", "without_unused"]
 

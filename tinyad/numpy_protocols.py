@@ -20,7 +20,6 @@ from .primitives import (
     einsum,
     elementwise,
     joining,
-    matrices,
     products,
     reductions,
     repeating,
@@ -35,7 +34,7 @@ from .primitives import (
     triangles,
 )
 from .tensor import Tensor, unwrap
-from .trace import Traced, example_of
+from .tracing import Traced, example_of
 
 __all__ = ["CONSTANT_FUNCTIONS", "FUNCTIONS", "UFUNCS", "array_function", "array_ufunc", "refuse", "traced_among"]
 
@@ -95,7 +94,6 @@ FUNCTIONS: dict[Any, Function] = {
     np.kron: products.kron,
     np.cross: products.cross,
     np.einsum: einsum.einsum,
-    np.trace: lambda a, offset=0, axis1=0, axis2=1: matrices.trace(a, offset, axis1, axis2),
     np.tril: triangles.tril,
     np.triu: triangles.triu,
     np.meshgrid: creation.meshgrid,

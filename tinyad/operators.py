@@ -29,7 +29,7 @@ from .primitives import (
 )
 from .primitives import elementwise as e
 from .tensor import Tensor
-from .trace import Traced
+from .tracing import Traced
 
 __all__: list[str] = []
 

@@ -1,7 +1,7 @@
 """A program: what a function does to its inputs, as a list of instructions in single-assignment form.
 
 The tape of a result says how it came about for one set of values; a program says it for all inputs of the same shapes, and it
-holds every operation, whether it has a derivative or not. It is made by `tinyad.trace` and is what the batch walk, loops and the
+holds every operation, whether it has a derivative or not. It is made by `tinyad.tracing` and is what the batch walk, loops and the
 compiler work on. Printed, it reads::
 
     inputs   x: float64[3], w: float64[3, 2]
@@ -12,6 +12,7 @@ compiler work on. Printed, it reads::
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -123,10 +124,20 @@ class Instruction:
         return nullcontext() if self.section == "forward" else np.errstate(all="ignore")
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int = 8) -> str:
+        """It, written so that the types stand below one another where names are of that width."""
         shown = [x.name if isinstance(x, Value) else repr(x) for x in self.inputs]
         shown += [f"{name}={_short(value)}" for name, value in self.params.items() if name != "rank"]
-        made = ", ".join(f"{v.name:<8} {v.type}" for v in self.outputs)
+        made = ", ".join(f"{v.name:<{width}} {v.type}" for v in self.outputs)
         return f"{made} = {self.name}({', '.join(shown)})"
+
+
+def _listed(what: str, values: Iterable[Value]) -> list[str]:
+    """Names and types, on several lines where they are many."""
+    text = f"{what:<8} {', '.join(map(repr, values)) or 'none'}"
+    return textwrap.wrap(text, 130, subsequent_indent=9 * " ", break_long_words=False)
 
 
 def _short(value: Any) -> str:
@@ -195,15 +206,16 @@ class Program:
 
     def __str__(self) -> str:
         self.renamed()
-        lines = [f"inputs   {', '.join(map(repr, self.inputs)) or 'none'}"]
+        width = max([8, *[len(v.name) for instruction in self.instructions for v in instruction.outputs]])
+        lines = _listed("inputs", self.inputs)
         if constants := self.constants():
-            lines.append(f"given    {', '.join(map(repr, constants))}")
+            lines += _listed("given", constants)
         section = "forward"
         for instruction in self.instructions:
             if instruction.section != section:
                 section = instruction.section
                 lines.append(f"-- {section}")
-            lines.append(str(instruction))
+            lines.append(instruction.text(width))
         shown = [v.name if isinstance(v, Value) else repr(v) for v in self.outputs]
         return "\n".join([*lines, f"outputs  {', '.join(shown) or 'none'}"])
 

@@ -8,7 +8,7 @@ from typing import Any
 from .backend import Array, asnumpy, module_of
 from .kinds import Primitive
 from .tensor import unwrap
-from .trace import Traced, youngest
+from .tracing import Traced, youngest
 
 __all__ = ["require"]
 

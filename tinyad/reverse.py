@@ -165,7 +165,7 @@ class _Cotangents(dict[Node, Any]):
         """A contribution with the shape (after the leading axes) and the dtype of the node it goes to."""
         if g.shape[self.lead :] != node.shape:
             g = unbroadcast(g, node.shape, self.lead)
-            fresh = False  # it may be a view
+            fresh = True  # a sum
         return (g, fresh) if g.dtype == node.dtype else (in_dtype(g, node.dtype), fresh)
 
     def _sum(self, node: Node, held: Any, g: Any, fresh: bool) -> tuple[Any, bool]:

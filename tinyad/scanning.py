@@ -16,7 +16,7 @@ from .primitives.joining import concat
 from .primitives.shaping import reshape, shape_of
 from .program import Constant, Instruction, Program, Value
 from .tensor import Tensor
-from .trace import Trace, Traced, example_of, innermost, number
+from .tracing import Trace, Traced, example_of, innermost, number
 
 __all__ = ["fori", "scan"]
 

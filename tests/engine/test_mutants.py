@@ -27,3 +27,13 @@ def test_tangents_that_are_constant_tensors_give_arrays() -> None:
 def test_anomalies_of_the_second_operand_when_the_first_is_constant() -> None:
     with pytest.raises(FloatingPointError, match="operand 1 of shape"), ad.detect_anomaly(), np.errstate(all="ignore"):
         ad.grad(lambda y: ad.sum(ad.divide(np.ones(2), y)))(np.array([1.0, 0.0]))
+
+
+def test_a_cotangent_that_is_a_view_of_anothers_is_not_added_to_in_place() -> None:
+    def f(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        first = ad.sum(x * 7.0)
+        return ad.sum((x + y) * np.array([1.0, 2.0, 3.0])) + first  # hands on one cotangent to y, and a view of it to x
+
+    to_x, to_y = ad.grad(f, argnums=(0, 1))(np.zeros(3), np.zeros((1, 3)))
+    np.testing.assert_array_equal(to_x, [8.0, 9.0, 10.0])
+    np.testing.assert_array_equal(to_y, [[1.0, 2.0, 3.0]])

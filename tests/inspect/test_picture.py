@@ -75,7 +75,21 @@ def test_edges_carry_cotangents():
 
 
 def test_edges_with_the_same_ends_lean_apart():
-    assert picture._bows(drawn(lambda a: (a + a) * a, 3.0)) == [-0.4, 0.4, 0.0, 0.0]
+    graph = drawn(lambda a: (a + a) * a, 3.0)
+    direct = [[(0.0, 0.0), (0.0, 1.0)] for _ in graph.edges]
+    assert picture._bows(graph, direct) == [-0.4, 0.4, 0.0, 0.0]
+    assert picture._bows(graph, [[(0.0, 0.0), (0.5, 0.5), (0.0, 1.0)] for _ in graph.edges]) == 4 * [0.0]  # led apart already
+
+
+def test_boxes_of_a_layer_are_pushed_apart_and_nothing_lies_outside():
+    places = picture._apart([(0.0, 0.0), (0.5, 0.0), (5.0, 0.0), (0.1, 1.0)], 2.0)
+    assert places == [(0.0, 0.0), (2.0, 0.0), (5.0, 0.0), (0.1, 1.0)]
+    graph = drawn(lambda x: ad.exp(ad.sin(x)) * x * x, 1.5, backward=True)
+    ways = [[(0.0, 0.0), (9.0, 1.0), (0.0, 2.0)] for _ in graph.edges]
+    left, right = picture._extent(graph, [(0.0, 0.0)], ways, [0.0] * len(ways), 1.0)
+    assert (left, right) == (-0.5, 9.0)
+    _, right = picture._extent(graph, [(0.0, 0.0)], [[(0.0, 0.0), (1.0, 1.0)] for _ in ways], [1.0] * len(ways), 1.0)
+    assert right >= 2.0  # a bow of 1 to the right of 1
 
 
 def test_boxes_lie_above_what_uses_them():

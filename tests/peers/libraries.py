@@ -198,8 +198,7 @@ def _tanh(x: Any) -> Any:
 
 def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     """It keeps an axis of a number, which has none."""
-    total = autograd.scipy.special.logsumexp(x, axis=axis, keepdims=keepdims)
-    return total if x.ndim else autograd.numpy.reshape(total, ())
+    return autograd.scipy.special.logsumexp(x, axis=axis, keepdims=keepdims) if x.ndim else 1.0 * x
 
 
 def _softmax(x: Any, axis: int) -> Any:

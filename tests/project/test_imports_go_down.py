@@ -76,7 +76,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/holomorphic.py",
     "tinyad/tree.py",
     "tinyad/program.py",
-    "tinyad/trace.py",
+    "tinyad/tracing.py",
     "tinyad/dtypes.py",
     "tinyad/array_api.py",
     "tinyad/assignment.py",

@@ -21,7 +21,7 @@ from .. import tree
 from ..backend import asnumpy, is_array, module_of_type
 from ..program import Constant, Program
 from ..tensor import Tensor, unwrap
-from ..trace import Trace, Traced, example_of
+from ..tracing import Trace, Traced, example_of
 from .draws import refuse_other_draws, undrawn, with_traced_generators, without_traced_generators
 from .numpy_source import LOADING, Source, write
 from .passes import optimise
@@ -127,7 +127,10 @@ class Compiled:
         return self if instance is None else functools.partial(self, instance)
 
     def source(self, *args: Any, **kwargs: Any) -> str:
-        """The NumPy source for arguments like these."""
+        """The NumPy source for arguments like these.
+
+        It runs long stretches in threads, with a function of tinyad's; `save` writes that out, too.
+        """
         return self._entry(*tree.flatten((args, kwargs)), args, kwargs).source.text
 
     def program(self, *args: Any, optimised: bool = True, **kwargs: Any) -> Program:

@@ -20,7 +20,7 @@ from .. import tree
 from ..kinds import Primitive
 from ..program import Constant
 from ..tensor import unwrap
-from ..trace import Trace, Traced, TracingError
+from ..tracing import Trace, Traced, TracingError
 
 __all__ = ["refuse_other_draws", "undrawn", "with_traced_generators", "without_traced_generators"]
 

@@ -20,7 +20,7 @@ from ..primitives.determinants import cofactors_by_svd
 from ..primitives.least_squares import solution_by_svd
 from ..primitives.shaping import reshape, shape_of
 from ..program import Constant, Instruction, Program, Value
-from ..trace import Trace
+from ..tracing import Trace
 
 __all__ = ["EXPANSIONS", "expand"]
 

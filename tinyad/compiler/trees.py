@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import tree
 from ..tensor import Tensor
-from ..trace import TracingError
+from ..tracing import TracingError
 from .draws import without_traced_generators
 
 __all__ = ["giver", "refuse_what_is_no_tree", "snapshot", "taker"]

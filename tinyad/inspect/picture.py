@@ -147,20 +147,32 @@ def figure_of(graph: Graph) -> Any:
     wide = max(len(line) for box in graph.boxes for line in box.lines) * WIDTH_OF_CHARACTER + 0.2
     labelled = any(label for _, _, label in graph.edges)
     places, ways = _layout(graph, wide + BETWEEN, HEIGHT + GAP * (1.35 if labelled else 1.0))
-    xs, ys = [x for x, _ in places], [y for _, y in places]
-    width, height = max(xs) - min(xs) + wide + 0.3, max(ys) - min(ys) + HEIGHT + 0.3
+    bows = _bows(graph, ways)
+    left, right = _extent(graph, places, ways, bows, wide)
+    ys = [y for _, y in places]
+    width, height = right - left + 0.3, max(ys) - min(ys) + HEIGHT + 0.3
     figure = new_figure(width, height)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    middle = (max(xs) + min(xs)) / 2
-    axes.set_xlim(middle - width / 2, middle + width / 2)
+    axes.set_xlim(left - 0.15, right + 0.15)
     axes.set_ylim(max(ys) + HEIGHT / 2 + 0.15, min(ys) - HEIGHT / 2 - 0.15)  # layers count downwards
-    for (_, _, label), way, bow in zip(graph.edges, ways, _bows(graph), strict=True):
+    for (_, _, label), way, bow in zip(graph.edges, ways, bows, strict=True):
         _draw_edge(axes, way, bow, label)
     for box, place in zip(graph.boxes, places, strict=True):
         _draw_box(axes, box, place)
     return figure
+
+
+def _extent(
+    graph: Graph, places: Sequence[_Point], ways: Sequence[Sequence[_Point]], bows: Sequence[float], wide: float
+) -> tuple[float, float]:
+    """How far boxes, edges and their labels reach to the left and to the right."""
+    reaches = [(x, wide / 2) for x, _ in places]
+    for (_, _, label), way, bow in zip(graph.edges, ways, bows, strict=True):
+        reaches += [(x, abs(bow)) for x, _ in way]
+        reaches.append((_place_of_label(way, bow)[0], len(label) * WIDTH_OF_CHARACTER / 2))
+    return min(x - half for x, half in reaches), max(x + half for x, half in reaches)
 
 
 def _layout(graph: Graph, across: float, down: float) -> tuple[list[_Point], list[list[_Point]]]:
@@ -175,11 +187,21 @@ def _layout(graph: Graph, across: float, down: float) -> tuple[list[_Point], lis
         ) from error
     drawn = igraph.Graph(n=len(graph.boxes), edges=[(a, b) for a, b, _ in graph.edges], directed=True)
     layout = drawn.layout_sugiyama(layers=_layers(graph), hgap=across, vgap=down, maxiter=200)
-    places = [(x, y) for x, y in layout.coords]
+    places = _apart([(x, y) for x, y in layout.coords][: len(graph.boxes)], across)
     between = layout.edge_routing or [[] for _ in graph.edges]
     return places, [
         [places[a], *[(x, y) for x, y in points], places[b]] for (a, b, _), points in zip(graph.edges, between, strict=True)
     ]
+
+
+def _apart(places: Sequence[_Point], across: float) -> list[_Point]:
+    """The boxes of each layer so far apart that none lies over another: igraph keeps the distance only of most."""
+    moved = list(places)
+    for layer in {y for _, y in places}:
+        row = sorted((k for k, (_, y) in enumerate(places) if y == layer), key=lambda k: places[k][0])
+        for left, right in itertools.pairwise(row):
+            moved[right] = max(places[right][0], moved[left][0] + across), layer
+    return moved
 
 
 def _layers(graph: Graph) -> list[int]:
@@ -198,28 +220,39 @@ def _draw_box(axes: Any, box: Box, place: _Point) -> None:
     )  # fmt: skip
 
 
-def _bows(graph: Graph) -> list[float]:
-    """How far edges lean to the side, so that two with the same ends, as in ``x * x``, do not hide one another."""
+def _bows(graph: Graph, ways: Sequence[Sequence[_Point]]) -> list[float]:
+    """How far edges lean to the side, so that two with the same ends, as in ``x * x``, do not hide one another.
+
+    Those that pass layers on their way have been led apart already.
+    """
     ends = [edge[:2] for edge in graph.edges]
-    return [BETWEEN_EDGES * (ends[:k].count(pair) - (ends.count(pair) - 1) / 2) for k, pair in enumerate(ends)]
+    return [
+        0.0 if len(ways[k]) > 2 else BETWEEN_EDGES * (ends[:k].count(pair) - (ends.count(pair) - 1) / 2)
+        for k, pair in enumerate(ends)
+    ]
 
 
 def _draw_edge(axes: Any, way: Sequence[_Point], bow: float, label: str) -> None:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Outline
 
-    (x, y), *between, (u, v) = way
-    points = [(x, y), *between, (u, v - HEIGHT / 2)]  # it begins under its box
+    *before, (u, v) = way
+    points = [*before, (u, v - HEIGHT / 2)]  # it begins under its box
     codes = [Outline.MOVETO] + [Outline.CURVE4] * 3 * (len(points) - 1)
     outline = Outline([points[0], *[corner for pair in itertools.pairwise(points) for corner in _bend(*pair, bow)]], codes)
     arrow = FancyArrowPatch(path=outline, arrowstyle="-|>", mutation_scale=9, shrinkA=0, shrinkB=0, linewidth=0.9)
     arrow.set(color=PALETTE["muted"], zorder=1)
     axes.add_patch(arrow)
     if label:
-        (x, y), (u, v) = points[:2]
         look = {"fontsize": 7, "family": "monospace", "color": PALETTE["second"], "zorder": 1.5}
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        axes.text((x + u) / 2 + 0.75 * bow, (y + v) / 2, label, ha="center", va="center", bbox=behind, **look)
+        axes.text(*_place_of_label(way, bow), label, ha="center", va="center", bbox=behind, **look)
+
+
+def _place_of_label(way: Sequence[_Point], bow: float) -> _Point:
+    """On the last stretch of an edge: many may leave a box, and few arrive at one."""
+    (x, y), (u, v) = way[-2:]
+    return (x + u) / 2 + 0.75 * bow, (y + v - HEIGHT / 2) / 2
 
 
 def _bend(start: _Point, end: _Point, bow: float) -> list[_Point]:

@@ -16,7 +16,7 @@ from ..kinds import Primitive
 from ..reverse import collect
 from ..tape import NO_PARAMS, Node, instead_of_recording
 from ..tensor import Tensor, unwrap
-from ..trace import origin
+from ..tracing import origin
 from .words import type_of, values_of
 
 __all__ = ["Input", "Noted", "Operand", "Tape", "constant", "evaluate_recorded"]

@@ -64,7 +64,8 @@ def show(
 
     A line has the number, the operation, what it is given (an argument by its name, ``%3`` for the result of line 3, a constant by
     its type), static parameters, type and value of the result (values of small arrays only), what is saved for the derivative
-    rule, and the user's line, left blank where it is that of the line above. Derivatives that ``f`` takes are on the tape, too.
+    rule, and the user's line, left blank where it is that of the line above. Derivatives that ``f`` takes are on the tape, too,
+    as is what functions are made of that are no primitives: ``pick``, for one, is one of several results.
 
     Args:
         f: a function of trees of arrays.
@@ -101,8 +102,8 @@ def show(
     if backward or cotangent is not None:
         steps, gradients = walk(tape, rows, seeds_of(tape, cotangent))
         text += "\n\n" + backward_text(steps, gradients)
+    print(text)
     graph = graph_of(tape, rows, steps)
     if file is not None:
         write(graph, file)
-    print(text)
     return Shown(text, graph, tree.map(unwrap, tape.out), rows, saved_bytes(tape)[1], steps, gradients)

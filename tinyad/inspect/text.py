@@ -15,8 +15,11 @@ from .words import described, type_of
 
 __all__ = ["backward_text", "line_text", "tape_text"]
 
-LONGEST = {"inputs": 44, "parameters": 40, "line": 64}
+LONGEST = {"inputs": 32, "parameters": 26, "value": 30, "saved": 24}
 """Characters of a cell, where it would else be as long as it likes."""
+WIDTH = 132
+"""Characters of a row of the table; the user's line gets what the other columns leave, and no less than `LEAST`."""
+LEAST = 36
 
 
 def tape_text(tape: Tape, rows: Sequence[Row]) -> str:
@@ -38,8 +41,8 @@ def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
             "inputs": _short(", ".join(x.text for x in row.operands) or row.name, LONGEST["inputs"]),
             "parameters": _short(_parameters(row.parameters), LONGEST["parameters"]),
             "result": row.result,
-            "value": row.value,
-            "saved": _short(", ".join(row.saved), LONGEST["inputs"]),
+            "value": _short(row.value, LONGEST["value"]),
+            "saved": _short(", ".join(row.saved), LONGEST["saved"]),
             "line": "" if row.operation == "input" or place == above else line_text(row),
         })  # fmt: skip
         above = place
@@ -50,9 +53,12 @@ def _table(cells: Sequence[dict[str, str]]) -> list[str]:
     """Lines of a table; columns without entries are left out."""
     columns = [name for name in cells[0] if any(row[name] for row in cells)]
     widths = {name: max(len(name), *[len(row[name]) for row in cells]) for name in columns}
+    if "line" in widths:
+        rest = WIDTH - sum(width + 2 for name, width in widths.items() if name != "line")
+        widths["line"] = min(widths["line"], max(rest, LEAST))
     head = {name: name for name in columns}
-    lines = ["  ".join(row[name].ljust(widths[name]) for name in columns).rstrip() for row in (head, *cells)]
-    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+    lines = ["  ".join(_short(row[name], widths[name]).ljust(widths[name]) for name in columns) for row in (head, *cells)]
+    return [lines[0].rstrip(), "-" * len(lines[0].rstrip()), *[line.rstrip() for line in lines[1:]]]
 
 
 def line_text(row: Row) -> str:
@@ -62,7 +68,7 @@ def line_text(row: Row) -> str:
     file, number = row.line
     walk = {"backward": "reverse walk: ", "tangent": "forward walk: "}.get(row.section, "")
     name = "cell" if "ipykernel" in file else os.path.basename(file)  # a notebook's cell is a file whose name is a number
-    return _short(f"{name}:{number}  {walk}{linecache.getline(file, number).strip()}".rstrip(), LONGEST["line"])
+    return f"{name}:{number}  {walk}{linecache.getline(file, number).strip()}".rstrip()
 
 
 def _parameters(parameters: dict[str, Any]) -> str:
@@ -104,6 +110,8 @@ def backward_text(steps: Sequence[Step], gradients: dict[str, Array | None]) -> 
         lines += [f"    to {_handed(each)}" for each in step.contributions]
         if step.breaks:
             lines.append("    here a finite cotangent turned into inf or nan")
+    if not steps:
+        lines.append("nothing to visit: the result is an input")
     lines += ["", "gradients"]
     lines += [f"    {name}: {'zero, nothing arrived' if g is None else described(g)}" for name, g in gradients.items()]
     return "\n".join(lines)

@@ -10,10 +10,11 @@ from ..backend import Array, module_of
 from ..tensor import Tensor, unwrap
 from .elementwise import power
 from .matrices import diagonal as diagonal_of_matrices
+from .matrices import trace as trace_of_matrices
 from .shaping import _array, expand_dims, flip, ravel, reshape, shape_of
 from .taking import add_along_axis
 
-__all__ = ["diag", "diagflat", "diagonal", "tril_indices", "triu_indices", "vander"]
+__all__ = ["diag", "diagflat", "diagonal", "trace", "tril_indices", "triu_indices", "vander"]
 
 
 def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
@@ -28,6 +29,19 @@ def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
         ValueError: if the axes are the same, or there are fewer than two.
     """
     return diagonal_of_matrices(x, offset, axis1, axis2)
+
+
+def trace(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Array:
+    """The sum of the diagonal of the matrices in two axes, the first two unless said; see `diagonal`.
+
+    `tinyad.linalg.trace` takes that of the last two.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.grad(ad.trace)(np.ones((2, 2)))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    return trace_of_matrices(x, offset, axis1, axis2, dtype)
 
 
 def diag(x: Array, k: int = 0) -> Array:

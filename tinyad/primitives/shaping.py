@@ -120,7 +120,10 @@ def reshape(x: Array, shape: int | Sequence[int], order: str = "C", *, copy: boo
         )
     if order == "F":
         return _in_memory(x, transpose(reshape(transpose(x), new[::-1])), copy)
-    return _in_memory(x, _reshape_primitive(_array(x), rank=len(old), shape=_complete(new, old)), copy)
+    new = _complete(new, old)
+    if new == old and copy is None:
+        return _array(x)  # nothing to record
+    return _in_memory(x, _reshape_primitive(_array(x), rank=len(old), shape=new), copy)
 
 
 def _in_memory(x: Array, arranged: Array, copy: bool | None) -> Array:

@@ -45,7 +45,7 @@ for kind in KINDS:
 # *batches* need no rule, since all primitives act on the **trailing axes** of their operands: another axis in
 # front is none of their business. ([Tutorial 7](07_vmap_and_jacobians.py) is about that.)
 #
-# Here is a tape with all four. With `backward=True` each visit shows the kind. (A vector times a matrix is
+# Here is a tape with all four. With `backward=True` each visit shows the kind. (A matrix times a vector is
 # a matrix product between two `reshape`s.)
 
 

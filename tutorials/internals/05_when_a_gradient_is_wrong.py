@@ -89,7 +89,7 @@ report = ad.check(softmax, x, raises=False)
 print(report)
 
 # %% [markdown]
-# It names entries: `d out[0] / d in[1]` is zero and should not be. All wrong entries lie beside the diagonal,
+# It names entries: `d out[1] / d in[0]` is zero and should not be. All wrong entries lie off the diagonal,
 # which is as good as the answer. In a test, leave `raises=False` away: a wrong gradient is then an
 # `AssertionError` with this text.
 #
@@ -116,8 +116,8 @@ for (name, table), each in zip(tables.items(), axes, strict=True):
 keep(figure, "05_taylor_tables")
 
 # %% [markdown]
-# At the smallest steps the remainder of the right gradient stops falling: it is roundoff, $10^{-16}$ of the
-# function's value. The table leaves those rows out.
+# At the smallest steps the remainder of the right gradient is nothing but roundoff, some $10^{-16}$ of the
+# function's value. The table shows those rows, but no order for them.
 #
 # ## 4. The walk, step by step
 #
@@ -147,7 +147,7 @@ handed = {
     for step in shown.steps
 }
 (to_x,) = handed["custom_vjp(softmax)"]
-print("handed to x:", to_x, "which adds up to", to_x.sum())
+print("handed to x:", to_x, "which adds up to", to_x.sum() + 0.0)
 
 mended = ad.custom_vjp(plain_softmax)
 mended.defvjp(forward, lambda y, g: (y * (g - ad.sum(g * y, axis=-1, keepdims=True)),))
@@ -206,7 +206,8 @@ except FloatingPointError as error:
 print(message)
 
 # %% [markdown]
-# `ad.show` does not stop, and shows how the NaN comes about, one step further down: infinity and zero.
+# `ad.show` does not stop, and shows how the NaN comes about, two steps further down, at the
+# product: infinity times zero.
 
 # %%
 broken = ad.show(lengths, rows, backward=True)
@@ -269,7 +270,7 @@ print(single)
 #
 # At $0$ the function $|x|$ has two slopes, and any number between them may be called a derivative (a
 # *subgradient*): tinyad says 0. Differences give the mean of the slopes, or anything, depending on the step.
-# A checker that does not know about kinks reports an error about once in a while, for data that happen to lie
+# A checker that does not know about kinks reports an error once in a while, for data that happen to lie
 # near one. `ad.check` looks at the slopes on either side, and accepts what lies between them.
 
 # %%

@@ -3,7 +3,7 @@
 #
 # A gradient in tinyad can be had in two ways. *Eagerly*: the function runs, leaves a **tape**, and a walk
 # over the tape carries derivatives from the end to the beginning. *Compiled*: the same walk is written down
-# once as a **program**, a dozen **passes** shorten it, a **memory plan** says where each value lives, and
+# once as a **program**, sixteen **passes** shorten it, a **memory plan** says where each value lives, and
 # what comes out is a page of NumPy that anybody can read and run.
 #
 # This tutorial follows one small network all the way. Every stage is printed, and at every stage the
@@ -50,7 +50,7 @@ from tinyad.loops import Loop
 from tinyad.primitives.reductions import unbroadcast
 from tinyad.program import Constant, Instruction, Program, evaluate
 from tinyad.report import PALETTE, keep, tidy
-from tinyad.trace import trace
+from tinyad.tracing import trace
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
 
@@ -517,8 +517,8 @@ assert large_after < large_before
 assert same_numbers(network, rtol=1e-10)
 
 # %% [markdown]
-# There are more instructions than before, and yet there is less work: the new ones touch a few hundred
-# numbers each. Fewer instructions is not the aim; fewer passes over large arrays is.
+# There are more instructions than before, and yet there is less work: the new ones touch two thousand
+# numbers at most. Fewer instructions is not the aim; fewer passes over large arrays is.
 #
 # ### `sums_as_products`
 #
@@ -816,7 +816,7 @@ print(source)
 # Read from the top.
 #
 # * **constants**: the Python numbers of our code, resolved to `float64`, and the rows of ones.
-# * **memory**: the blocks of section 6. `matmul_0 = add_0 = hidden = ...` is one array with several names;
+# * **memory**: the blocks of section 6. `hidden_0 = add_0 = hidden_1 = ...` is one array with several names;
 #   which name a line uses tells the reader which value is meant. A block for values of several shapes has a
 #   neutral name, and reshaped views of it.
 # * Views of planned memory, such as transposes, are made **once**, above the function, not at each call.
@@ -825,7 +825,7 @@ print(source)
 #   $1/\sqrt H$ stands at $K_2$, where `move_scalars` put it. Then comes the expanded logsumexp, whose sums
 #   are products.
 # * **backward** begins with the weight decay, whose cotangent is a constant, then $\bar S$ (softmax minus
-#   labels, each already times $1/N$), then the products. `1 - hidden * hidden` needs two lines.
+#   labels, each already times $1/N$), then the products. `1 - hidden_1 * hidden_1` needs two lines.
 # * A result is made without `out=`: it is new memory at each call, so that you may keep it.
 # * `isfinite`, `where` and `equal` guard against rows of infinite scores. They touch one number per
 #   example.
@@ -872,7 +872,7 @@ print(f"eager {eager * 1e6:.0f} us, compiled {compiled * 1e6:.0f} us, ratio {eag
 
 # %% [markdown]
 # A tape is the record of one evaluation. A program is what all evaluations have in common. Between the two
-# lies nothing but a list of instructions and a dozen functions from such a list to such a list, each short
+# lies nothing but a list of instructions and sixteen functions from such a list to such a list, each short
 # enough to be checked by reading, and each checked here by running. What was claimed, once more as
 # assertions:
 

@@ -25,7 +25,7 @@ from tinyad import models, optim
 from tinyad.kinds import PRIMITIVES
 from tinyad.program import Value
 from tinyad.report import PALETTE, class_colours, keep, tidy
-from tinyad.trace import trace
+from tinyad.tracing import trace
 
 SMALL = os.environ.get("TINYAD_SMALL") == "1"  # the test suite's settings
 
@@ -58,7 +58,7 @@ print("five examples:", ad.vmap(loss_of_one, in_axes=(None, 0, 0))(theta, x, c))
 #
 # ## 2. How it is done
 #
-# `vmap` traces the function once, on the first example. What comes back is its *program*: a list of
+# `vmap` traces the function once, on what stands for any example. What comes back is its *program*: a list of
 # operations in the order in which they are to be done. (Tutorial 6 is about programs.)
 
 # %%
@@ -403,7 +403,7 @@ for count in (1, 10, 100) if SMALL else (1, 10, 100, 1000):
     arguments = net, train.x[:count], train.y[:count]
     compiled(*arguments)
     seconds = [best_time(f, *arguments) for f in (with_a_loop, gradients_of_examples, compiled)]
-    print(f"{count:8}   {seconds[0] / seconds[1]:11.1f}   {seconds[0] / seconds[2]:20.1f}")
+    print(f"{count:8}   {seconds[0] / seconds[1]:11.2g}   {seconds[0] / seconds[2]:20.2g}")
 
 # %% [markdown]
 # For a single example `vmap` loses: the trace costs more than it saves.
@@ -445,8 +445,8 @@ assert one_by_one > together
 # ## 8. What it refuses
 #
 # The function is run once, on something that has a shape and no values. What depends on the values cannot
-# be traced, and `vmap` says so, with the line and a remedy, rather than follow the first example's branch
-# for all of them.
+# be traced, and `vmap` says so, with the line and a remedy (printed here without the line), rather than
+# follow the first example's branch for all of them.
 
 
 # %%

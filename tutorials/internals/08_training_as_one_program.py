@@ -313,7 +313,7 @@ print(f"{len(rates)} steps with {len(set(rates))} different rates, traced {len(t
 assert len(traces) == 1 and same_net(net, net_check)
 
 # %% [markdown]
-# Inside, it would have been refused, with the line that looks:
+# Inside, it would have been refused:
 
 # %%
 try:

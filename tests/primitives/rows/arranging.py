@@ -102,6 +102,7 @@ ROWS: list[Row] = [
     of("stacks", stacks, "concat", function=lambda x, y, which: getattr(ad, which)([x, y]), reference=lambda x, y, which: getattr(np, which)([x, y])),
     of("meshgrid", vectors, "broadcast_to", function=lambda x, y, **settings: grids(x, y, ad, **settings), reference=lambda x, y, **settings: grids(x, y, np, **settings)),
     of("diagonal", diagonals, "getitem"),
+    of("trace", diagonals, "getitem"),
     of("diag", on_diagonals, "add_along_axis"),
     of("vander", powers, "power"),
 ]  # fmt: skip

@@ -290,5 +290,5 @@ ROWS: list[Row] = [
     linear("vector_norm", vector_norms, "sum", "max", "min"),
     linear("matrix_norm", matrix_norms, "svdvals"),
     linear("cond", conditions, "svdvals", "inv"),
-    of("trace", diagonals, "getitem", function=ad.linalg.trace, reference=numpy_trace),
+    of("linalg.trace", diagonals, "getitem", function=ad.linalg.trace, reference=numpy_trace),
 ]  # fmt: skip

@@ -99,7 +99,7 @@ class Traced(ArrayInterface):
         raise self.trace.refusal(
             "a Python float",
             "Keep it an array: use ad.sqrt, ad.exp, ... instead of those of math, and build arrays with ad.stack, ad.concat or "
-            "ad.where instead of assigning into plain ones",
+            "ad.where, or fill one made by ad.zeros, instead of assigning into plain ones",
         )
 
     def __int__(self) -> int:
@@ -128,8 +128,8 @@ class Traced(ArrayInterface):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise self.trace.refusal(
             "a plain NumPy array",
-            "Build arrays with ad.stack, ad.concat or ad.where instead of assigning into plain ones; to index a plain array a "
-            "write ad.asarray(a)[i]",
+            "Build arrays with ad.stack, ad.concat or ad.where, or fill one made by ad.zeros, instead of assigning into plain "
+            "ones; to index a plain array a write ad.asarray(a)[i]",
         )
 
     def nonzero(self) -> Any:

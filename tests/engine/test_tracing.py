@@ -15,7 +15,7 @@ import tinyad as ad
 from tests.engine.updates import assign_in_place, assign_number, assign_row, assign_slice, assign_to_out
 from tinyad.kinds import PRIMITIVES
 from tinyad.program import Constant, Instruction, Program, Value, evaluate
-from tinyad.trace import Trace, Traced, example_of, trace
+from tinyad.tracing import Trace, Traced, example_of, trace
 
 X = np.array([1.0, 2.0, 3.0])
 XS = np.arange(6.0).reshape(2, 3) + 0.5
@@ -207,9 +207,9 @@ REFUSALS: list[tuple[Callable[..., Any], str, str]] = [
     (use_item, r"a Python number, by \.item\(\)", "Keep it an array"), (use_tolist, r"a list, by \.tolist\(\)", "Keep it an array"),
     (use_array, "a plain NumPy array", r"ad\.stack"), (use_asarray_of_list, "", r"ad\.stack"),
     (use_asnumpy, "a plain NumPy array", r"ad\.stack"),
-    (assign_number, "", r"ad\.stack, ad\.concat or ad\.where instead of assigning"),
-    (assign_row, "", r"ad\.stack, ad\.concat or ad\.where instead of assigning"),
-    (assign_slice, "", r"ad\.stack, ad\.concat or ad\.where instead of assigning"),
+    (assign_number, "", r"ad\.where, or fill one made by ad\.zeros, instead of assigning"),
+    (assign_row, "", r"ad\.where, or fill one made by ad\.zeros, instead of assigning"),
+    (assign_slice, "", r"ad\.where, or fill one made by ad\.zeros, instead of assigning"),
     (assign_in_place, r"an operand of np\.add that is to be written into a plain array", r"a = a \+ x"),
     (assign_to_out, r"an operand of np\.add that is to be written into a plain array", r"a = a \+ x"),
     (use_mask, "a mask to pick elements with", r"ad\.where\(mask, x, 0\)"),
@@ -351,10 +351,10 @@ def test_a_program_is_readable() -> None:
     assert shown == "\n".join(
         [
             "inputs   x_0: float64[3], x_1: float64[3]",
-            "sin      float64[3] = sin(x_0)",
+            "sin        float64[3] = sin(x_0)",
             "multiply_0 float64[3] = multiply(sin, x_1)",
             "multiply_1 float64[3] = multiply(multiply_0, 2.0)",
-            "sum      float64[] = sum(multiply_1, axis=(-1,), keepdims=False)",
+            "sum        float64[] = sum(multiply_1, axis=(-1,), keepdims=False)",
             "outputs  sum",
         ]
     )
