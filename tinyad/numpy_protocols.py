@@ -123,6 +123,7 @@ FUNCTIONS |= {
 }  # fmt: skip
 """What takes NumPy's place with NumPy's arguments, in their order."""
 FUNCTIONS |= {
+    np.copy: lambda a, order="K", subok=False: shaping.astype(a, a.dtype),
     np.tile: lambda A, reps: repeating.tile(A, reps),
     np.resize: lambda a, new_shape: repeating.resize(a, new_shape),
     np.select: lambda condlist, choicelist, default=0: taking.select(condlist, choicelist, default),
@@ -202,9 +203,12 @@ def _at(update: str) -> Function:
 
 _UFUNC_METHODS: dict[tuple[Any, str], Function] = {
     (np.add, "reduce"): lambda array, axis=0, keepdims=False: reductions.sum(array, axis, keepdims),
+    (np.multiply, "reduce"): lambda array, axis=0, keepdims=False: cumulative.prod(array, axis, keepdims),
+    (np.logaddexp, "reduce"): lambda array, axis=0, keepdims=False: reductions.logsumexp(array, axis, keepdims),
     (np.maximum, "reduce"): lambda array, axis=0, keepdims=False: reductions.max(array, axis, keepdims),
     (np.minimum, "reduce"): lambda array, axis=0, keepdims=False: reductions.min(array, axis, keepdims),
     (np.add, "accumulate"): lambda array, axis=0: cumulative.cumsum(array, axis),
+    (np.multiply, "accumulate"): lambda array, axis=0: cumulative.cumprod(array, axis),
     (np.add, "at"): _at("add"),
     (np.multiply, "at"): _at("multiply"),
 }
@@ -230,7 +234,9 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         function = _outer(function)
     elif method != "__call__":
         function = _UFUNC_METHODS.get((ufunc, method))
-    (target,) = kwargs.pop("out", (None,))
+    target, *others = kwargs.pop("out", (None,))
+    if others:
+        raise TypeError(f"{name}: out= of several arrays is not supported on a Tensor. Use the results instead")
     if target is not None and not isinstance(target, (Tensor, Traced)):
         refuse(f"{name} that is to be written into a plain array (by +=, or out=)", inputs, _IN_PLACE_REMEDY)
         raise TypeError(f"{name}: out= is a plain array, which would lose a Tensor's gradient. {_IN_PLACE_REMEDY}")

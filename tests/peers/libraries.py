@@ -94,9 +94,15 @@ def _correlate_by_lax(x: Any, y: Any) -> Any:
     return jax.lax.conv(x[None, None], y[None, None], (1,) * x.ndim, "VALID")[0, 0]
 
 
+def _median(x: Any, axis: Any, keepdims: bool) -> Any:
+    """It keeps an axis of a number, which has none."""
+    return jax.numpy.median(x, axis=axis, keepdims=keepdims) if x.ndim else x
+
+
 JAX = Library(
     "JAX",
     jax.numpy,
+    median=_median,
     set_at=lambda x, index, values: x.at[index].set(values),
     add_at=lambda x, index, values: x.at[index].add(values),
     correlate_valid=_correlate_by_lax,

@@ -15,6 +15,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..backend import Array
 from ..kinds import Function, linear, multilinear
 from .indexing import getitem
@@ -22,7 +24,7 @@ from .joining import pad
 from .products import matmul
 from .reductions import max as largest
 from .reductions import mean
-from .shaping import _array, matrix_transpose, permute_dims, reshape, shape_of, trailing
+from .shaping import _array, integers, matrix_transpose, permute_dims, reshape, shape_of, trailing
 
 __all__ = ["avg_pool", "conv", "conv_transpose", "fold", "max_pool", "pieces", "unfold", "written_as_product"]
 
@@ -303,12 +305,12 @@ def _check_ranks(name: str, x: Array, w: Array) -> int:
 
 
 def _sizes(name: str, what: str, given: Any, dims: int, least: int = 1) -> Sizes:
-    sizes = (given,) * dims if isinstance(given, int) else tuple(given)
-    if len(sizes) != dims or any(not isinstance(n, int) or n < least for n in sizes):
+    sizes = (given,) * dims if isinstance(given, (int, np.integer)) else tuple(given)
+    if len(sizes) != dims or any(not isinstance(n, (int, np.integer)) or n < least for n in sizes):
         raise ValueError(
             f"{name}: {what}={given!r}; expected an integer of at least {least}, or one for each of the {dims} axes"
         )
-    return sizes
+    return integers(sizes)
 
 
 def _check_windows(name: str, space: Sequence[int], kernel: Sizes, dilation: Sizes) -> None:

@@ -103,6 +103,11 @@ def _summed(x: Array, letters: str, elsewhere: set[str]) -> tuple[Array, str]:
 def _diagonal(x: Array, letters: str, c: str) -> tuple[Array, str]:
     """Keep the elements whose indices at all places of ``c`` agree; the common axis comes first."""
     places = [i for i, letter in enumerate(letters) if letter == c]
+    lengths = {shape_of(x)[i] for i in places}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"einsum: letter {c!r} stands for axes of lengths {sorted(lengths)} of one operand; expected equal ones"
+        )
     rest = [i for i in range(len(letters)) if i not in places]
     x = permute_dims(x, (*places, *rest))
     index = module_of(unwrap(x)).arange(x.shape[0])

@@ -16,7 +16,20 @@ from ..backend import Array
 from ..kinds import Function, elementwise, nondifferentiable
 from .complex import conj, imag, is_complex, real
 from .shaping import _array, as_arrays, astype
-from .steps import equal, greater, greater_equal, isinf, isnan, less, less_equal, logical_and, logical_not, round, trunc
+from .steps import (
+    equal,
+    greater,
+    greater_equal,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    round,
+    trunc,
+)
 
 __all__ = [
     "abs", "acos", "acosh", "add", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "clip", "copysign", "cos", "cosh",
@@ -85,7 +98,7 @@ divide = elementwise("divide", lambda y: _inverse(y), lambda y, out: -out / y, t
 negative = elementwise("negative", -1)
 positive = elementwise("positive", 1)
 reciprocal = elementwise(
-    "reciprocal", lambda out: -out * out, forward=lambda xp, x: 1.0 / x, times=_absorb_times, doc="``1 / x``."
+    "reciprocal", lambda out: -out * out, forward=lambda xp, x: xp.divide(1.0, x), times=_absorb_times, doc="``1 / x``."
 )
 
 
@@ -212,8 +225,8 @@ heaviside = elementwise(
 _clip = elementwise(
     "clip",
     lambda x, low, high: logical_and(greater_equal(x, low), less_equal(x, high)),
-    lambda x, low: less(x, low),
-    lambda x, high: greater(x, high),
+    lambda x, low, high: logical_and(less(x, low), less_equal(low, high)),
+    lambda x, low, high: logical_or(greater(x, high), greater(low, high)),  # bounds that cross: the upper one wins
     operands=("x", "low", "high"),
     times=select,
 )
@@ -298,9 +311,17 @@ asin = elementwise("asin", lambda x: 1.0 / sqrt((1.0 - x) * (1.0 + x)), forward=
 acos = elementwise("acos", lambda x: -1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arccos", times=_absorb_times)
 atan = elementwise("atan", lambda x: 1.0 / (1.0 + x * x), forward="arctan")
 atan2 = elementwise(
-    "atan2", lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y), forward="arctan2", times=_absorb_times,
+    "atan2", lambda x, y: _per_length(y, x, y), lambda x, y: -_per_length(x, x, y), forward="arctan2", times=_absorb_times,
     doc="The angle of the point ``(y, x)``, NumPy's ``arctan2(x, y)``.",
 )  # fmt: skip
+
+
+def _per_length(z: Array, x: Array, y: Array) -> Array:
+    """``z / (x**2 + y**2)``, whose squares could underflow or overflow."""
+    length = hypot(x, y)
+    return z / length / length
+
+
 sinh: Function = elementwise("sinh", lambda x: cosh(x))
 cosh: Function = elementwise("cosh", lambda x: sinh(x))
 tanh = elementwise("tanh", lambda out: one_minus_square(out))

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..backend import Array, module_of
 from ..kinds import jointly_linear, linear
 from ..tensor import unwrap
 from .elementwise import where
 from .indexing import getitem, take_slice
+from .reductions import broadcast_to
 from .shaping import (
-    _array,
     _at_least,
     as_arrays,
+    astype,
     atleast_1d,
     atleast_2d,
     atleast_3d,
+    integers,
     negative_axis,
     ravel,
     reshape,
@@ -194,29 +198,40 @@ def pad(x: Array, pad_width: int | Sequence[Any], constant_values: float = 0) ->
 
     Args:
         pad_width: ``n`` for every side, ``(before, after)`` for every axis, or such a pair per axis.
-        constant_values: what to surround it with.
+        constant_values: what to surround it with: a number; or a pair for before and after, or such a pair per axis.
 
     Raises:
         ValueError: if the widths do not fit the number of axes, or one is negative.
     """
     ndim = len(shape_of(x))
     widths = _widths(pad_width, ndim)
-    padded = _pad(_array(x), widths=widths)
-    if constant_values == 0:
+    x, values = as_arrays(x, constant_values)
+    if shape_of(values):
+        return _pad_by_sides(x, widths, broadcast_to(values, (ndim, 2)))
+    padded = _pad(x, widths=widths)
+    if isinstance(constant_values, (int, float)) and constant_values == 0:
         return padded
     module = module_of(unwrap(x))
     inside = module.ones(shape_of(x), dtype=bool)
     frame = _pad_forward(module, inside, widths=widths, value=False)
-    return where(frame, padded, constant_values)
+    return where(frame, padded, astype(values, padded.dtype))
 
 
-def _widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
-    if isinstance(pad_width, int):
-        widths = ((pad_width, pad_width),) * ndim
-    elif len(pad_width) == 2 and all(isinstance(n, int) for n in pad_width):
-        widths = (tuple(pad_width),) * ndim
+def _pad_by_sides(x: Array, widths: Sequence[tuple[int, int]], values: Array) -> Array:
+    """With a value for each side; at the corners those of the later axes."""
+    for axis, (before, after) in enumerate(widths):
+        for pair, value in (((before, 0), values[axis, 0]), ((0, after), values[axis, 1])):
+            x = pad(x, [pair if i == axis else (0, 0) for i in range(len(widths))], value)
+    return x
+
+
+def _widths(pad_width: Any, ndim: int) -> tuple[Any, ...]:
+    if isinstance(pad_width, (int, np.integer)):
+        widths: tuple[Any, ...] = (2 * integers(pad_width),) * ndim
+    elif len(pad_width) == 2 and all(isinstance(n, (int, np.integer)) for n in pad_width):
+        widths = (integers(pad_width),) * ndim
     else:
-        widths = tuple([(n, n) if isinstance(n, int) else tuple(n) for n in pad_width])
+        widths = tuple([2 * integers(n) if isinstance(n, (int, np.integer)) else integers(n) for n in pad_width])
     if len(widths) != ndim or any(len(pair) != 2 or min(pair) < 0 for pair in widths):
         raise ValueError(
             f"pad: pad_width={pad_width!r} does not fit {ndim} axes; expected a number, a pair (before, after), or a pair "

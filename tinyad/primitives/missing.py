@@ -16,12 +16,13 @@ from .complex import complex as from_parts
 from .complex import imag, is_complex, real
 from .cumulative import cumprod, cumsum, prod
 from .elementwise import maximum, where
-from .reductions import max, mean, min, std, sum, var
-from .searching import any
-from .shaping import Axes, _array, astype
+from .elementwise import where as choose
+from .reductions import broadcast_to, max, mean, min, root, sum, var
+from .searching import any, count_nonzero
+from .shaping import Axes, _array, astype, shape_of
 from .sorting import argsort
 from .statistics import at_positions, cut_first, fractions, lines
-from .steps import equal, isnan, logical_and, logical_not
+from .steps import equal, greater, isnan, logical_and, logical_not
 
 __all__ = [
     "nan_to_num", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
@@ -40,7 +41,7 @@ def nan_to_num(
     if is_complex(x):
         return from_parts(*[nan_to_num(part, copy, nan, posinf, neginf) for part in (real(x), imag(x))])
     if x.dtype.kind != "f":
-        return +x
+        return astype(x, x.dtype)
     largest = float(np.finfo(x.dtype).max)
     x = where(isnan(x), nan, x)
     x = where(equal(x, math.inf), largest if posinf is None else posinf, x)
@@ -87,7 +88,10 @@ def nanvar(
     where: Any = None,
 ) -> Array:
     """`var` of what is not NaN; NaN if no more is left than ``correction``."""
-    return var(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=_present(x, where))
+    there = _present(x, where)
+    found = var(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=there)
+    left = count_nonzero(broadcast_to(there, shape_of(x)), axis, keepdims)
+    return choose(greater(left, correction if ddof is None else ddof), found, math.nan)
 
 
 def nanstd(
@@ -101,10 +105,12 @@ def nanstd(
     where: Any = None,
 ) -> Array:
     """`std` of what is not NaN."""
-    return std(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=_present(x, where))
+    return root(nanvar(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=where))
 
 
 def _extremum(extremum: Any, worst: float, x: Array, axis: Axes, keepdims: bool) -> Array:
+    if (x := _array(x)).dtype.kind not in "fc":  # nothing can be missing
+        return extremum(x, axis, keepdims)
     there = _present(x)
     found = extremum(where(there, x, worst), axis, keepdims)
     return where(any(there, axis, keepdims), found, math.nan)

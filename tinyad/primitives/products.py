@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..backend import Array
 from ..kinds import Function, behind_the_examples, multilinear
 from .complex import conj
@@ -15,6 +17,7 @@ from .reductions import sum
 from .shaping import (
     as_arrays,
     expand_dims,
+    integers,
     matrix_transpose,
     moveaxis,
     negative_axis,
@@ -298,11 +301,11 @@ def _size(shape: tuple[int, ...], axes: Sequence[int]) -> int:
 
 
 def _axes_of_tensordot(axes: Any, left: int, right: int) -> tuple[list[int], list[int]]:
-    if isinstance(axes, int):
+    if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= min(left, right):
             raise ValueError(f"tensordot: axes={axes}; operands have {left} and {right} axes, expected 0 to {min(left, right)}")
         return list(range(-axes, 0)), [i - right for i in range(axes)]
-    over = [[a] if isinstance(a, int) else list(a) for a in axes]
+    over = [integers(a) for a in axes]
     if len(over) != 2 or len(over[0]) != len(over[1]):
         raise ValueError(f"tensordot: axes={axes!r}; expected a number or two lists of the same length")
     return (

@@ -19,10 +19,10 @@ from .complex import conj, imag, is_complex, real
 from .elementwise import abs as absolute
 from .elementwise import exp, maximum, minimum, sqrt, square
 from .elementwise import where as choose
-from .shaping import Axes, _array, astype, expand_dims, negative_axes, shape_of, trailing
+from .shaping import Axes, _array, as_arrays, astype, expand_dims, negative_axes, shape_of, trailing
 from .steps import equal
 
-__all__ = ["broadcast_to", "logsumexp", "max", "mean", "min", "norm", "ptp", "std", "sum", "unbroadcast", "var"]
+__all__ = ["broadcast_to", "logsumexp", "max", "mean", "min", "norm", "ptp", "root", "std", "sum", "unbroadcast", "var"]
 
 
 def _expand(reduced: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -182,6 +182,9 @@ def _extremum(
             raise ValueError(f"{name}: where= leaves out elements, perhaps all; give initial=, the {name}imum of none")
         x = choose(where, x, initial if shape_of(x) == () or _array(x).dtype.kind not in "fc" else worst)
     axes = negative_axes(name, axis, len(shape_of(x)))
+    if _count(shape_of(x), axes) == 0 and initial is not None:
+        x, start = as_arrays(x, initial)
+        return broadcast_to(astype(start, x.dtype), sum(x, axes, keepdims).shape)
     if _count(shape_of(x), axes) == 0:
         raise ValueError(f"{name}: the reduced axes of an array of shape {shape_of(x)} are empty; there is no {name}imum")
     found = primitive(_array(x), axis=axes, keepdims=keepdims)
@@ -238,7 +241,7 @@ def var(
     axes = negative_axes("var", axis, len(shape_of(x)))
     if where is not None:
         squares = _square_of_length(x - mean(x, axes, True, where=where))
-        return sum(squares, axes, keepdims, where=where) / (_count_where(where, real(x), axes, keepdims) - correction)
+        return sum(squares, axes, keepdims, where=where) / maximum(_count_where(where, real(x), axes, keepdims) - correction, 0)
     return _var(x, axis=axes, keepdims=keepdims, correction=correction)
 
 
@@ -253,14 +256,14 @@ def std(
     where: Any = None,
 ) -> Array:
     """Standard deviation, the root of `var`. Its derivative is taken as 0 where all elements are equal."""
-    return _root(var(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=where))
+    return root(var(x, axis, keepdims, correction, ddof=ddof, dtype=dtype, where=where))
 
 
 def _square_of_length(x: Array) -> Array:
     return square(real(x)) + square(imag(x)) if is_complex(x) else square(x)
 
 
-def _root(x: Array) -> Array:
+def root(x: Array) -> Array:
     """Square root with derivative 0 at 0, for values that are squares themselves."""
     vanishes = equal(x, 0)
     return choose(vanishes, 0.0, sqrt(choose(vanishes, 1.0, x)))
@@ -302,7 +305,7 @@ def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) ->
     if not isinstance(ord, (int, float)) or ord < 1:
         raise ValueError(f"norm: ord={ord!r}; expected a number of at least 1, or math.inf")
     if ord == 2:
-        return _root(sum(_square_of_length(x), axis, keepdims))
+        return root(sum(_square_of_length(x), axis, keepdims))
     if ord == 1:
         return sum(absolute(x), axis, keepdims)
     if ord == math.inf:

@@ -7,6 +7,7 @@ trailing axes of the operand a shape speaks of, so that leading axes pass throug
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = [
     "fliplr",
     "flipud",
     "in_dtype",
+    "integers",
     "matrix_transpose",
     "moveaxis",
     "negative_axes",
@@ -95,6 +97,11 @@ _reshape_primitive: Function = linear(
 def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """A shape as a tuple; one number stands for that of a vector."""
     return tuple(shape) if isinstance(shape, (tuple, list, Iterable)) else (shape,)  # the usual ones first
+
+
+def integers(given: Any) -> tuple[int, ...]:
+    """One integer, or several, as a tuple of Python's: NumPy's would be printed as such in programs."""
+    return tuple([operator.index(n) for n in given]) if isinstance(given, Iterable) else (operator.index(given),)
 
 
 def reshape(x: Array, shape: int | Sequence[int], order: str = "C", *, copy: bool | None = None) -> Array:
@@ -230,7 +237,7 @@ def rollaxis(x: Array, axis: int, start: int = 0) -> Array:
 def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Move axes to other positions; the rest keep their order."""
     ndim = len(shape_of(x))
-    pair = [[a] if isinstance(a, int) else list(a) for a in (source, destination)]
+    pair = [integers(a) for a in (source, destination)]
     origin, target = ([negative_axis("moveaxis", a, ndim) + ndim for a in axes] for axes in pair)
     axes = [axis for axis in range(ndim) if axis not in origin]
     for where, axis in sorted(zip(target, origin, strict=True)):
@@ -241,7 +248,7 @@ def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[
 def expand_dims(x: Array, axis: int | Sequence[int]) -> Array:
     """Insert axes of length 1 at the positions ``axis`` of the result."""
     old = shape_of(x)
-    places = (axis,) if isinstance(axis, int) else tuple(axis)
+    places = integers(axis)
     ndim = len(old) + len(places)
     where = {place + ndim for place in negative_axes("expand_dims", places, ndim)}
     lengths = iter(old)
@@ -356,8 +363,9 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
     """Shift the elements cyclically along the axes; without ``axis`` the elements in row-major order."""
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), shape_of(x))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    axes, shifts = integers(axis), integers(shift)
+    if len(shifts) == 1:
+        shifts *= len(axes)
     if len(shifts) != len(axes):
         raise ValueError(f"roll: got {len(shifts)} shifts for {len(axes)} axes; give one for each, or one number for all")
     ndim = len(shape_of(x))

@@ -31,6 +31,7 @@ from .elementwise import (
     power_series,
     sigmoid,
     sign,
+    sin,
     softplus,
     where,
 )
@@ -210,7 +211,8 @@ def _gamma_density(a: Array, x: Array) -> Array:
 
 def _rgamma_slope(x: Array, out: Array) -> Array:
     pole = logical_and(less_equal(x, 0), equal(x, floor(x)))  # of the gamma function: there the product is 0 times infinity
-    at_pole = cos(math.pi * x) * gamma(1.0 - where(pole, x, 0.0))
+    mirrored = 1.0 - where(pole, x, 0.0)  # by 1 / gamma(x) = gamma(1 - x) sin(pi x) / pi, right to its own derivative at a pole
+    at_pole = gamma(mirrored) * (cos(math.pi * x) - sin(math.pi * x) * digamma(mirrored) / math.pi)
     return where(pole, at_pole, -out * digamma(where(pole, 1.0, x)))
 
 

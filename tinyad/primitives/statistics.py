@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..backend import Array, asnumpy, module_of
 from ..tensor import Tensor, unwrap
 from .complex import complex as from_parts
 from .complex import conj, imag, is_complex, real
-from .elementwise import clip, sqrt, where
+from .elementwise import clip, maximum, sqrt, where
 from .joining import concat
 from .products import matmul
 from .reductions import broadcast_to, mean, sum
@@ -193,13 +194,13 @@ def cov(
     correction = ddof if ddof is not None else 0 if bias else 1
     if not given:
         centred = weighted = samples - mean(samples, 1, keepdims=True)
-        degrees: Array = samples.shape[1] - correction
+        degrees: Array = builtins.max(samples.shape[1] - correction, 0)
     else:
         weights = given[0] if len(given) == 1 else given[0] * given[1]
         total = sum(weights)
         centred = samples - sum(samples * weights, 1, keepdims=True) / total
         weighted = centred * weights
-        degrees = total - correction * (1.0 if aweights is None else sum(weights * given[-1]) / total)
+        degrees = maximum(total - correction * (1.0 if aweights is None else sum(weights * given[-1]) / total), 0.0)
     products = matmul(centred, matrix_transpose(conj(weighted))) / degrees
     return products if products.shape != (1, 1) else products[0, 0]
 
