@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinyad as ad
+from tinyad.kinds import _multiply_reusing
 
 x = np.array([0.3, 0.5])
 
@@ -29,11 +30,24 @@ def test_anomalies_of_the_second_operand_when_the_first_is_constant() -> None:
         ad.grad(lambda y: ad.sum(ad.divide(np.ones(2), y)))(np.array([1.0, 0.0]))
 
 
-def test_a_cotangent_that_is_a_view_of_anothers_is_not_added_to_in_place() -> None:
+def test_one_cotangent_for_two_operands_is_not_changed_by_what_comes_to_one_of_them() -> None:
     def f(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
         first = ad.sum(x * 7.0)
-        return ad.sum((x + y) * np.array([1.0, 2.0, 3.0])) + first  # hands on one cotangent to y, and a view of it to x
+        return ad.sum((x + y) * np.array([1.0, 2.0, 3.0])) + first  # one cotangent goes to y, and summed to x
 
     to_x, to_y = ad.grad(f, argnums=(0, 1))(np.zeros(3), np.zeros((1, 3)))
     np.testing.assert_array_equal(to_x, [8.0, 9.0, 10.0])
     np.testing.assert_array_equal(to_y, [[1.0, 2.0, 3.0]])
+
+
+def test_large_partial_derivatives_are_overwritten_only_in_their_dtype() -> None:
+    cotangent, partial = np.full(5000, 1.0 + 1e-12), np.ones(5000)
+    assert _multiply_reusing(cotangent, partial) is partial
+    np.testing.assert_array_equal(partial, cotangent)
+    np.testing.assert_array_equal(_multiply_reusing(cotangent, np.ones(5000, np.float32)), cotangent)
+
+
+def test_constants_beside_a_batch_are_repeated_as_often_as_there_are_examples() -> None:
+    examples, constant = np.arange(15.0).reshape(5, 3), np.array([7.0, 8.0])
+    found = ad.vmap(lambda row: ad.concat([row, constant]))(examples)
+    np.testing.assert_array_equal(found, np.hstack([examples, np.tile(constant, (5, 1))]))
