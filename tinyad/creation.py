@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, is_array, is_mutable, module_of
+from .backend import Array, common_module, is_array, is_mutable, module_of
 from .devices import device_of, moved, on
 from .primitives.joining import stack
 from .primitives.reductions import broadcast_to
@@ -238,7 +238,12 @@ def linspace(
     array([0. , 0.5, 1. ])
     """
     if _varies(start) or _varies(stop):
-        part = linspace(0.0, 1.0, num, endpoint, getattr(stop - start, "dtype", None), device)
+        dtype_of_bounds = getattr(stop - start, "dtype", None)
+        if device is None:  # where the bounds are
+            xp = common_module((unwrap(start), unwrap(stop)))
+            part = xp.linspace(0.0, 1.0, num, endpoint=endpoint, dtype=dtype_of_bounds)
+        else:
+            part = linspace(0.0, 1.0, num, endpoint, dtype_of_bounds, device)
         return asarray(start * (1.0 - part) + stop * part, dtype)
     with on(device) as xp:
         return Tensor(xp.linspace(unwrap(start), unwrap(stop), num, endpoint=endpoint, dtype=dtype))

@@ -43,6 +43,23 @@ def slope(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 BESIDE_LISTS: dict[str, Any] = {
+    "searchsorted": (lambda v: ad.searchsorted(ad.sort(v), 0.5), V),
+    "linspace between what varies": (slope(lambda v: ad.linspace(v[0], v[1], 4)), V),
+    "digitize": (lambda v: ad.digitize(v, [0.0, 1.0]), V),
+    "isin": (lambda v: ad.isin(v, [0.5, 1.0]), V),
+    "interp at a number": (slope(lambda v: ad.interp(0.5, ad.sort(v), v)), V),
+    "interp between lists": (slope(lambda v: ad.interp(v, [-1.0, 0.0, 1.0], [1.0, 2.0, 5.0])), V),
+    "gradient": (slope(lambda v: ad.gradient(v, [0.0, 1.0, 3.0, 4.0])), V),
+    "trapezoid": (slope(lambda v: ad.trapezoid(v, [0.0, 1.0, 3.0, 4.0])), V),
+    "average": (slope(lambda v: ad.average(v, weights=LIST)), V),
+    "cov": (slope(lambda v: ad.cov(v, aweights=LIST)), V),
+    "vdot": (slope(lambda v: ad.vdot(v, LIST)), V),
+    "bincount": (slope(lambda v: ad.bincount([0, 1, 1, 0], v)), V),
+    "lstsq": (slope(lambda a: ad.linalg.lstsq(a, [1.0, 2.0, 3.0])[0]), A),
+    "tensorsolve": (slope(lambda a: ad.linalg.tensorsolve(a, [1.0, 2.0, 3.0])), A),
+    "choose": (slope(lambda v: ad.choose([0, 1, 0, 1], [1.0, v])), V),
+    "block": (slope(lambda v: ad.block([v, 1.0])), V),
+    "conv": (slope(lambda x: ad.conv(x[None, None], [[[[1.0, 2.0]]]])), X),
     "add": (lambda v: ad.add(v, LIST), V),
     "add to a Tensor": (slope(lambda v: v + LIST), V),
     "list first": (slope(lambda v: LIST * v), V),

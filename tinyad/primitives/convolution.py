@@ -24,7 +24,7 @@ from .joining import pad
 from .products import matmul
 from .reductions import max as largest
 from .reductions import mean
-from .shaping import _array, integers, matrix_transpose, permute_dims, reshape, shape_of, trailing
+from .shaping import _array, as_arrays, int_tuple, matrix_transpose, permute_dims, reshape, shape_of, trailing
 
 __all__ = ["avg_pool", "conv", "conv_transpose", "fold", "max_pool", "pieces", "unfold", "written_as_product"]
 
@@ -169,6 +169,7 @@ def conv(
     >>> ad.conv(x, np.array([[[-1.0, 0.0, 1.0]]]))
     array([[[2., 2., 2.]]])
     """
+    x, w = as_arrays(x, w)
     dims = _check_ranks("conv", x, w)
     kernel, (out, of_group) = shape_of(w)[2:], shape_of(w)[:2]
     stride, dilation = _sizes("conv", "stride", stride, dims), _sizes("conv", "dilation", dilation, dims)
@@ -310,7 +311,7 @@ def _sizes(name: str, what: str, given: Any, dims: int, least: int = 1) -> Sizes
         raise ValueError(
             f"{name}: {what}={given!r}; expected an integer of at least {least}, or one for each of the {dims} axes"
         )
-    return integers(sizes)
+    return int_tuple(sizes)
 
 
 def _check_windows(name: str, space: Sequence[int], kernel: Sizes, dilation: Sizes) -> None:

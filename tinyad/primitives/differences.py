@@ -12,9 +12,8 @@ from .indexing import take_slice
 from .joining import concat
 from .reductions import broadcast_to, sum
 from .searching import searchsorted
-from .shaping import Axes, _array, negative_axes, negative_axis, ravel, reshape, shape_of
+from .shaping import Axes, _array, as_arrays, floating, negative_axes, negative_axis, ravel, reshape, shape_of
 from .sorting import argsort
-from .statistics import floating
 from .steps import equal, greater, less, not_equal
 from .taking import take
 
@@ -90,6 +89,7 @@ def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1)
     >>> ad.grad(ad.trapezoid)(np.ones(4))
     array([0.5, 1. , 1. , 0.5])
     """
+    y, x = (y, None) if x is None else as_arrays(y, x)
     y = floating(y)
     place = negative_axis("trapezoid", axis, len(shape_of(y)))
     if x is not None:
@@ -127,7 +127,9 @@ def gradient(f: Array, *spacing: Array, axis: Axes = None, edge_order: int = 1) 
     >>> ad.gradient(np.array([0.0, 1.0, 4.0, 9.0]), edge_order=2)
     array([0., 2., 4., 6.])
     """
-    f = floating(f)
+    f, *points = as_arrays(f, *[h for h in spacing if shape_of(h)])
+    f, remaining = floating(f), iter(points)
+    spacing = tuple([next(remaining) if shape_of(h) else h for h in spacing])  # numbers stay numbers, which leave float32 alone
     ndim = len(shape_of(f))
     axes = list(negative_axes("gradient", axis, ndim))
     if isinstance(axis, (tuple, list)):  # in the order they are named
@@ -194,7 +196,7 @@ def interp(
     >>> ad.grad(lambda x: ad.interp(x, np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0, 0.0])))(1.5)
     np.float64(-1.0)
     """
-    x, xp, fp = floating(x), floating(xp), floating(fp)
+    x, xp, fp = map(floating, as_arrays(x, xp, fp))
     n = xp.shape[0] if len(xp.shape) == 1 else 0
     if not n or fp.shape != xp.shape:
         raise ValueError(f"interp: xp of shape {xp.shape} and fp of shape {fp.shape}; expected vectors of the same length")

@@ -28,7 +28,7 @@ from ..kinds import Function, linear
 from ..tensor import Tensor, unwrap
 from .indexing import take_slice
 from .joining import pad
-from .shaping import Axes, _array, astype, integers, negative_axes, negative_axis, roll, shape_of
+from .shaping import Axes, _array, astype, int_tuple, negative_axes, negative_axis, roll, shape_of
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft", "irfft2",
@@ -126,7 +126,7 @@ def _lengths(name: str, x: Array, s: Lengths, axes: Axes, least: int = 0) -> tup
     ndim = len(shape_of(x))
     if s is not None and axes is None:
         raise ValueError(f"{name}: s={tuple(s)} without axes; say which axes have these lengths, for instance axes=(-2, -1)")
-    given = range(-ndim, 0) if axes is None else integers(axes)
+    given = range(-ndim, 0) if axes is None else int_tuple(axes)
     places = [negative_axis(name, axis, ndim) for axis in given]
     negative_axes(name, tuple(places), ndim)  # refuses an axis that is named twice
     if s is not None and len(s) != len(places):

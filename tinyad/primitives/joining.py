@@ -20,7 +20,7 @@ from .shaping import (
     atleast_1d,
     atleast_2d,
     atleast_3d,
-    integers,
+    int_tuple,
     negative_axis,
     ravel,
     reshape,
@@ -148,12 +148,13 @@ def block(arrays: Any) -> Array:
            [1., 1., 5.]])
     """
     depth = _depth(arrays)
-    ndim = max([depth, *[len(shape_of(x)) for x in _leaves(arrays)]])
+    leaves = as_arrays(*_leaves(arrays))
+    ndim, remaining = max([depth, *[len(shape_of(x)) for x in leaves]]), iter(leaves)
 
     def joined(part: Any, level: int) -> Array:
         if isinstance(part, list):
             return concat([joined(inner, level - 1) for inner in part], -level)
-        return _at_least(part, [(1,) * (ndim - k) + (None,) * k for k in range(ndim)])
+        return _at_least(next(remaining), [(1,) * (ndim - k) + (None,) * k for k in range(ndim)])
 
     return joined(arrays, depth)
 
@@ -227,11 +228,11 @@ def _pad_by_sides(x: Array, widths: Sequence[tuple[int, int]], values: Array) ->
 
 def _widths(pad_width: Any, ndim: int) -> tuple[Any, ...]:
     if isinstance(pad_width, (int, np.integer)):
-        widths: tuple[Any, ...] = (2 * integers(pad_width),) * ndim
+        widths: tuple[Any, ...] = (2 * int_tuple(pad_width),) * ndim
     elif len(pad_width) == 2 and all(isinstance(n, (int, np.integer)) for n in pad_width):
-        widths = (integers(pad_width),) * ndim
+        widths = (int_tuple(pad_width),) * ndim
     else:
-        widths = tuple([2 * integers(n) if isinstance(n, (int, np.integer)) else integers(n) for n in pad_width])
+        widths = tuple([2 * int_tuple(n) if isinstance(n, (int, np.integer)) else int_tuple(n) for n in pad_width])
     if len(widths) != ndim or any(len(pair) != 2 or min(pair) < 0 for pair in widths):
         raise ValueError(
             f"pad: pad_width={pad_width!r} does not fit {ndim} axes; expected a number, a pair (before, after), or a pair "

@@ -19,11 +19,11 @@ from ..tensor import unwrap
 from .complex import conj
 from .elementwise import abs as absolute
 from .elementwise import square, where
-from .matrices import adjoint, as_columns, check_matrix, check_square, epsilon, floating, hermitian_part
+from .matrices import adjoint, as_columns, check_matrix, check_square, epsilon, hermitian_part
 from .products import chain, matmul
 from .reductions import sum
 from .searching import count_nonzero
-from .shaping import _array, matrix_transpose, shape_of, squeeze
+from .shaping import _array, as_arrays, floating, matrix_transpose, shape_of, squeeze
 from .singular_values import svdvals, thin_svd
 from .steps import greater
 
@@ -172,7 +172,7 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> LstsqResult:
     m, n = left[-2:]
     if not right or right[-2 if len(right) > 1 else 0] != m:
         raise ValueError(f"lstsq: b has shape {right}; with a of shape {left} expected ({m},) or (..., {m}, k)")
-    a, b = floating(a), floating(b)
+    a, b = map(floating, as_arrays(a, b))
     cutoff = _cutoff("lstsq", a, "rcond", rcond)
     columns = as_columns(b) if len(right) == 1 else b
     x = _lstsq(a, columns, rcond=cutoff)

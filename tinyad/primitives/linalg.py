@@ -21,10 +21,10 @@ from ..kinds import Function, general
 from ..tensor import unwrap
 from .elementwise import abs as absolute
 from .elementwise import log2, maximum, where
-from .matrices import adjoint, as_columns, check_square, floating, identity_like
+from .matrices import adjoint, as_columns, check_square, identity_like
 from .products import matmul
 from .reductions import max as largest
-from .shaping import _array, as_arrays, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
+from .shaping import _array, as_arrays, floating, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
 from .steps import ceil, greater, isfinite, less
 from .triangles import tril, triu
 
@@ -197,6 +197,7 @@ def tensorsolve(a: Array, b: Array, axes: Sequence[int] | None = None) -> Array:
         ValueError: if the lengths do not fit.
         numpy.linalg.LinAlgError: if the system is singular.
     """
+    a, b = as_arrays(a, b)
     if axes is not None:
         a = moveaxis(a, tuple(axes), tuple(range(-len(tuple(axes)), 0)))
     shape = shape_of(a)[len(shape_of(b)) :]

@@ -15,10 +15,10 @@ from ..tensor import unwrap
 from .complex import conj
 from .indexing import getitem
 from .reductions import sum
-from .shaping import _array, astype, expand_dims, matrix_transpose, moveaxis, negative_axis, shape_of
+from .shaping import _array, expand_dims, matrix_transpose, moveaxis, negative_axis, shape_of
 
 __all__ = [
-    "adjoint", "as_columns", "check_matrix", "check_square", "diagonal", "diagonal_matrix", "epsilon", "floating",
+    "adjoint", "as_columns", "check_matrix", "check_square", "diagonal", "diagonal_matrix", "epsilon",
     "hermitian_part", "identity_like", "scale_columns", "trace",
 ]  # fmt: skip
 
@@ -34,12 +34,6 @@ def check_square(name: str, a: Array) -> None:
     shape = shape_of(a)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ValueError(f"{name}: a has shape {shape}; expected square matrices in the last two axes")
-
-
-def floating(x: Array) -> Array:
-    """Integers as floating-point numbers, other arrays as they are."""
-    x = _array(x)
-    return x if unwrap(x).dtype.kind in "fc" else astype(x, float)
 
 
 def epsilon(x: Array) -> float:

@@ -15,13 +15,13 @@ from .determinants import slogdet
 from .elementwise import abs as absolute
 from .elementwise import where
 from .linalg import inv
-from .matrices import as_columns, check_matrix, check_square, epsilon, floating, hermitian_part, identity_like
+from .matrices import as_columns, check_matrix, check_square, epsilon, hermitian_part, identity_like
 from .reductions import max as largest
 from .reductions import min as smallest
 from .reductions import norm as norm_of_elements
 from .reductions import sum
 from .searching import any, count_nonzero
-from .shaping import Axes, astype, expand_dims, moveaxis, negative_axes, shape_of
+from .shaping import Axes, astype, expand_dims, floating, moveaxis, negative_axes, shape_of
 from .singular_values import svdvals
 from .steps import equal, greater, not_equal
 

@@ -17,7 +17,7 @@ from .reductions import sum
 from .shaping import (
     as_arrays,
     expand_dims,
-    integers,
+    int_tuple,
     matrix_transpose,
     moveaxis,
     negative_axis,
@@ -196,7 +196,7 @@ def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
 
 def vdot(x: Array, y: Array) -> Array:
     """The sum of the conjugates of all elements of ``x`` times those of ``y``, in row-major order."""
-    return vecdot(ravel(x), ravel(y))
+    return vecdot(*map(ravel, as_arrays(x, y)))
 
 
 def inner(x: Array, y: Array) -> Array:
@@ -305,7 +305,7 @@ def _axes_of_tensordot(axes: Any, left: int, right: int) -> tuple[list[int], lis
         if not 0 <= axes <= min(left, right):
             raise ValueError(f"tensordot: axes={axes}; operands have {left} and {right} axes, expected 0 to {min(left, right)}")
         return list(range(-axes, 0)), [i - right for i in range(axes)]
-    over = [integers(a) for a in axes]
+    over = [int_tuple(a) for a in axes]
     if len(over) != 2 or len(over[0]) != len(over[1]):
         raise ValueError(f"tensordot: axes={axes!r}; expected a number or two lists of the same length")
     return (

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..backend import Array, is_mutable, module_of
 from ..kinds import constant_like, nondifferentiable
-from ..tensor import Tensor, unwrap
+from ..tensor import unwrap
 from .elementwise import subtract
 from .indexing import getitem
-from .shaping import Axes, _array, expand_dims, negative_axes, negative_axis, ravel, reshape, shape_of
+from .shaping import Axes, _array, as_arrays, expand_dims, negative_axes, negative_axis, ravel, reshape, shape_of
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argwhere", "count_nonzero", "digitize", "flatnonzero", "known", "nonzero", "searchsorted",
@@ -122,7 +122,8 @@ def searchsorted(x: Array, v: Array, side: str = "left", sorter: Array | None = 
     """
     if len(shape_of(x)) != 1 or side not in ("left", "right"):
         raise ValueError(f"searchsorted: x of shape {shape_of(x)}, side={side!r}; expected a vector, and 'left' or 'right'")
-    given = x if sorter is None else getitem(x if isinstance(x, Tensor) else _array(x), unwrap(sorter))
+    x, v = as_arrays(x, v)
+    given = x if sorter is None else getitem(x, unwrap(sorter))
     return reshape(_searchsorted(given, ravel(v), side=side), shape_of(v))
 
 
@@ -137,7 +138,8 @@ def digitize(x: Array, bins: Array, right: bool = False) -> Array:
         ValueError: if the bins neither rise nor fall.
         TracingError: inside `compile` or `vmap`, if they depend on the arguments; use `searchsorted`.
     """
-    ends = known("digitize", _array(bins))
+    x, bins = as_arrays(x, bins)
+    ends = known("digitize", bins)
     steps = ends[1:] - ends[:-1]
     side = "left" if right else "right"
     if bool((steps >= 0).all()):

@@ -13,7 +13,7 @@ from ..kinds import constant_like
 from ..tensor import unwrap
 from .elementwise import clip
 from .searching import known, searchsorted
-from .shaping import _array, shape_of
+from .shaping import _array, as_arrays, shape_of
 from .sorting import sort
 from .steps import equal, logical_not
 from .taking import add_along_axis, integers, take
@@ -117,7 +117,7 @@ def isin(x: Array, elements: Array, assume_unique: bool = False, invert: bool = 
     >>> ad.isin(np.array([1, 2, 3]), [3, 1])
     array([ True, False,  True])
     """
-    array, values = (unwrap(_array(operand)) for operand in (x, elements))
+    array, values = map(unwrap, as_arrays(x, elements))
     count = values.size
     if count:
         values = sort(values, None)
@@ -143,7 +143,7 @@ def bincount(x: Array, weights: Array | None = None, minlength: int = 0) -> Arra
     >>> ad.bincount(np.array([0, 2, 2]), weights=np.array([1.0, 2.0, 5.0]))
     array([1., 0., 7.])
     """
-    numbers = integers("bincount", known("bincount", x), x)
+    numbers = integers("bincount", known("bincount", x), x if weights is None else weights)
     if numbers.ndim != 1 or (numbers.size and numbers.min() < 0):
         raise ValueError(f"bincount: x has shape {numbers.shape}; expected a vector of integers of at least 0")
     length = max(int(numbers.max()) + 1 if numbers.size else 0, operator.index(minlength))

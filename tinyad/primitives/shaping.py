@@ -31,8 +31,9 @@ __all__ = [
     "flip",
     "fliplr",
     "flipud",
+    "floating",
     "in_dtype",
-    "integers",
+    "int_tuple",
     "matrix_transpose",
     "moveaxis",
     "negative_axes",
@@ -99,7 +100,7 @@ def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(shape) if isinstance(shape, (tuple, list, Iterable)) else (shape,)  # the usual ones first
 
 
-def integers(given: Any) -> tuple[int, ...]:
+def int_tuple(given: Any) -> tuple[int, ...]:
     """One integer, or several, as a tuple of Python's: NumPy's would be printed as such in programs."""
     return tuple([operator.index(n) for n in given]) if isinstance(given, Iterable) else (operator.index(given),)
 
@@ -166,6 +167,12 @@ def as_arrays(*values: Array) -> list[Array]:
     """Numbers and lists as arrays of the module of the arrays beside them; everything else as it is."""
     module = common_module(map(unwrap, values))
     return [x if hasattr(x, "shape") else (module_of(x) if is_array(x) else module).asarray(x) for x in values]
+
+
+def floating(x: Array) -> Array:
+    """Integers and booleans as float64; other numbers as they are."""
+    x = _array(x)
+    return x if x.dtype.kind in "fc" else astype(x, float)
 
 
 _permute: Function = linear(
@@ -237,7 +244,7 @@ def rollaxis(x: Array, axis: int, start: int = 0) -> Array:
 def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Move axes to other positions; the rest keep their order."""
     ndim = len(shape_of(x))
-    pair = [integers(a) for a in (source, destination)]
+    pair = [int_tuple(a) for a in (source, destination)]
     origin, target = ([negative_axis("moveaxis", a, ndim) + ndim for a in axes] for axes in pair)
     axes = [axis for axis in range(ndim) if axis not in origin]
     for where, axis in sorted(zip(target, origin, strict=True)):
@@ -248,7 +255,7 @@ def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[
 def expand_dims(x: Array, axis: int | Sequence[int]) -> Array:
     """Insert axes of length 1 at the positions ``axis`` of the result."""
     old = shape_of(x)
-    places = integers(axis)
+    places = int_tuple(axis)
     ndim = len(old) + len(places)
     where = {place + ndim for place in negative_axes("expand_dims", places, ndim)}
     lengths = iter(old)
@@ -363,7 +370,7 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
     """Shift the elements cyclically along the axes; without ``axis`` the elements in row-major order."""
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), shape_of(x))
-    axes, shifts = integers(axis), integers(shift)
+    axes, shifts = int_tuple(axis), int_tuple(shift)
     if len(shifts) == 1:
         shifts *= len(axes)
     if len(shifts) != len(axes):

@@ -15,18 +15,23 @@ from .elementwise import clip, maximum, sqrt, where
 from .joining import concat
 from .products import matmul
 from .reductions import broadcast_to, mean, sum
-from .shaping import Axes, _array, astype, expand_dims, matrix_transpose, moveaxis, negative_axes, reshape, shape_of
+from .shaping import (
+    Axes,
+    as_arrays,
+    astype,
+    expand_dims,
+    floating,
+    matrix_transpose,
+    moveaxis,
+    negative_axes,
+    reshape,
+    shape_of,
+)
 from .sorting import argsort
 from .steps import ceil, equal, floor, isnan
 from .taking import take_along_axis
 
 __all__ = ["average", "corrcoef", "cov", "median", "percentile", "quantile"]
-
-
-def floating(x: Array) -> Array:
-    """Integers and booleans as float64; other numbers as they are."""
-    x = _array(x)
-    return x if x.dtype.kind in "fc" else astype(x, float)
 
 
 # ---- order statistics: piecewise linear in the elements, because the order and the positions in it are constants
@@ -150,7 +155,7 @@ def average(x: Array, axis: Axes = None, weights: Array | None = None, returned:
 
 def _weights(w: Array, x: Array) -> Array:
     """Weights as numbers; integers of the dtype of what they weigh."""
-    w = _array(w)
+    _, w = as_arrays(x, w)
     return w if w.dtype.kind in "fc" else astype(w, real(x).dtype)
 
 

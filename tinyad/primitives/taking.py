@@ -20,7 +20,7 @@ from .indexing import getitem
 from .joining import concat, stack
 from .reductions import broadcast_to
 from .searching import flatnonzero, known
-from .shaping import _array, astype, moveaxis, negative_axis, ravel, reshape, shape_of
+from .shaping import _array, as_arrays, astype, moveaxis, negative_axis, ravel, reshape, shape_of
 from .steps import floor_divide
 
 __all__ = [
@@ -195,6 +195,7 @@ def choose(indices: Array, choices: Sequence[Array] | Array, mode: str = "raise"
     >>> ad.choose([1, 0, 1], [np.zeros(3), np.array([1.0, 2.0, 3.0])])
     array([1., 0., 3.])
     """
+    choices = as_arrays(*choices)
     numbers = _within("choose", integers("choose", indices, choices[0]), len(choices), mode)
     shape = np.broadcast_shapes(numbers.shape, *[shape_of(x) for x in choices])
     lines = stack([broadcast_to(x, shape) for x in choices])
