@@ -51,3 +51,10 @@ def test_constants_beside_a_batch_are_repeated_as_often_as_there_are_examples() 
     examples, constant = np.arange(15.0).reshape(5, 3), np.array([7.0, 8.0])
     found = ad.vmap(lambda row: ad.concat([row, constant]))(examples)
     np.testing.assert_array_equal(found, np.hstack([examples, np.tile(constant, (5, 1))]))
+
+
+def test_lists_beside_tensors_are_arrays_for_the_rules_too() -> None:
+    found = ad.grad(lambda y: ad.sum(ad.power(y, [2.0, 3.0])))(x)
+    np.testing.assert_allclose(found, [2.0 * x[0], 3.0 * x[1] ** 2], rtol=1e-15)
+    found = ad.grad(lambda y: ad.sum(ad.divide([2.0, 3.0], y)))(x)
+    np.testing.assert_allclose(found, [-2.0 / x[0] ** 2, -3.0 / x[1] ** 2], rtol=1e-15)
