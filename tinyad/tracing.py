@@ -29,7 +29,7 @@ from .callers import is_stored_in_an_element
 from .contexts import is_engine, is_paused, pauses, recording_by
 from .forward import forward
 from .kinds import NONDIFFERENTIABLE, PRIMITIVES, nondifferentiable
-from .program import Constant, Instruction, Operation, Program, Value, evaluate
+from .program import Constant, Instruction, Operation, Program, Value
 from .reverse import reverse
 from .tape import Node, Variable, instead_of_recording
 from .tensor import Tensor, unwrap
@@ -517,7 +517,6 @@ register(Traced, _Module(), _instead)
 # ---- where an operation comes from
 
 _WALKS = {reverse.__code__: "backward", forward.__code__: "tangent"}
-_AGAIN = evaluate.__code__
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 
 

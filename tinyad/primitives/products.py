@@ -284,20 +284,11 @@ def tensordot(x: Array, y: Array, axes: int | Sequence[Any] = 2) -> Array:
     rest_x = [a for a in range(-len(left), 0) if a not in over_x]
     rest_y = [a for a in range(-len(right), 0) if a not in over_y]
     shape = tuple([left[a] for a in rest_x] + [right[a] for a in rest_y])
-    inner = 1
-    for a in over_x:
-        inner *= left[a]
+    summed = math.prod([left[a] for a in over_x])
     x, y = as_arrays(x, y)
-    rows = reshape(permute_dims(x, (*rest_x, *over_x)), (_size(left, rest_x), inner))
-    columns = reshape(permute_dims(y, (*over_y, *rest_y)), (inner, _size(right, rest_y)))
+    rows = reshape(permute_dims(x, (*rest_x, *over_x)), (math.prod([left[a] for a in rest_x]), summed))
+    columns = reshape(permute_dims(y, (*over_y, *rest_y)), (summed, math.prod([right[a] for a in rest_y])))
     return reshape(_matmul(rows, columns), shape)
-
-
-def _size(shape: tuple[int, ...], axes: Sequence[int]) -> int:
-    size = 1
-    for a in axes:
-        size *= shape[a]
-    return size
 
 
 def _axes_of_tensordot(axes: Any, left: int, right: int) -> tuple[list[int], list[int]]:

@@ -41,11 +41,6 @@ _EQUAL_BY_SVD = (
 _ZERO_BY_SVD = "svd: singular value {j} is zero up to rounding, so a cotangent of its singular vectors has no pullback. "
 
 
-def _smooth(s: Array) -> Array:
-    """0 at singular values of zero, where they have a kink as an absolute value, else 1."""
-    return sign(s)
-
-
 def _svd_middle(inner_u: Any, inner_v: Any, s: Array) -> Array:
     """The cotangent of ``adjoint(u) @ x @ v``, from ``transpose(u) @ gu`` and ``transpose(v) @ gv``."""
     together = over_gaps(inner_u + inner_v, s, _EQUAL_BY_SVD + INSTEAD)
@@ -61,7 +56,7 @@ def _svd_vjp(g: Sequence[Array | None], u: Array, s: Array, vh: Array, *, full_m
     gu, gs, gvh = g
     k, v = s.shape[-1], adjoint(vh)
     left, right = conj(u[..., :k]), matrix_transpose(v[..., :k])
-    middle: Any = 0.0 if gs is None else diagonal_matrix(gs * sign(s))
+    middle: Any = 0.0 if gs is None else diagonal_matrix(gs * sign(s))  # at 0 a kink, as of an absolute value: 0
     outside: Any = 0.0
     if gu is not None or gvh is not None:
         gu = None if gu is None else turned_transpose(gu, u, k)
