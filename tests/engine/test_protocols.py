@@ -232,6 +232,7 @@ CALLS += [
     (np.lexsort, "", lambda x: np.lexsort((x[0], x[1] > 0)), lambda x: ad.lexsort([x[0], x[1] > 0]), (A,)),
     (np.piecewise, "", lambda x: np.piecewise(x, [A > 0], [np.sin, 2.0]), lambda x: ad.piecewise(x, [A > 0], [ad.sin, 2.0]), (A,)),
     (np.select, "", lambda x, y: np.select(condlist=[A > 0], choicelist=[x], default=y), lambda x, y: ad.select([A > 0], [x], y), (A, B)),
+    (np.copy, "", lambda x: np.copy(x), lambda x: x * 1.0, (A,)),
     (np.tile, "by name", lambda x: np.tile(x, reps=2), lambda x: ad.tile(x, 2), (A,)),
     (np.resize, "by name", lambda x: np.resize(x, new_shape=9), lambda x: ad.resize(x, 9), (A,)),
     (np.take, "mode", lambda x: np.take(x, [5, -9], mode="wrap"), lambda x: ad.take(x, [5, -9], mode="wrap"), (A,)),
