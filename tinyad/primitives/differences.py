@@ -12,7 +12,7 @@ from .indexing import take_slice
 from .joining import concat
 from .reductions import broadcast_to, sum
 from .searching import searchsorted
-from .shaping import Axes, _array, as_arrays, floating, negative_axes, negative_axis, ravel, reshape, shape_of
+from .shaping import Axes, _array, as_arrays, as_floating, negative_axes, negative_axis, ravel, reshape, shape_of
 from .sorting import argsort
 from .steps import equal, greater, less, not_equal
 from .taking import take
@@ -90,7 +90,7 @@ def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1)
     array([0.5, 1. , 1. , 0.5])
     """
     y, x = (y, None) if x is None else as_arrays(y, x)
-    y = floating(y)
+    y = as_floating(y)
     place = negative_axis("trapezoid", axis, len(shape_of(y)))
     if x is not None:
         points = len(shape_of(x)) == 1
@@ -128,7 +128,7 @@ def gradient(f: Array, *spacing: Array, axis: Axes = None, edge_order: int = 1) 
     array([0., 2., 4., 6.])
     """
     f, *points = as_arrays(f, *[h for h in spacing if shape_of(h)])
-    f, remaining = floating(f), iter(points)
+    f, remaining = as_floating(f), iter(points)
     spacing = tuple([next(remaining) if shape_of(h) else h for h in spacing])  # numbers stay numbers, which leave float32 alone
     ndim = len(shape_of(f))
     axes = list(negative_axes("gradient", axis, ndim))
@@ -152,7 +152,7 @@ def _slope(f: Array, spacing: Array, axis: int, edge_order: int) -> Array:
     points = shape_of(spacing)
     if points not in ((), (n,)):
         raise ValueError(f"gradient: spacing of shape {points} for an axis of length {n}; expected a number or {n} coordinates")
-    steps = _along(diff(floating(spacing)), axis) if points else spacing
+    steps = _along(diff(as_floating(spacing)), axis) if points else spacing
 
     def step(start: int, stop: int) -> Array:
         return take_slice(steps, axis, start, stop) if points else steps
@@ -196,7 +196,7 @@ def interp(
     >>> ad.grad(lambda x: ad.interp(x, np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0, 0.0])))(1.5)
     np.float64(-1.0)
     """
-    x, xp, fp = map(floating, as_arrays(x, xp, fp))
+    x, xp, fp = map(as_floating, as_arrays(x, xp, fp))
     n = xp.shape[0] if len(xp.shape) == 1 else 0
     if not n or fp.shape != xp.shape:
         raise ValueError(f"interp: xp of shape {xp.shape} and fp of shape {fp.shape}; expected vectors of the same length")

@@ -23,7 +23,7 @@ from .matrices import adjoint, as_columns, check_matrix, check_square, epsilon, 
 from .products import chain, matmul
 from .reductions import sum
 from .searching import count_nonzero
-from .shaping import _array, as_arrays, floating, matrix_transpose, shape_of, squeeze
+from .shaping import _array, as_arrays, as_floating, matrix_transpose, shape_of, squeeze
 from .singular_values import svdvals, thin_svd
 from .steps import greater
 
@@ -91,7 +91,7 @@ def pinv(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any = No
         a = hermitian_part(_array(a))
     if rcond is not None and rtol is not None:
         raise ValueError("pinv: got rcond and rtol; expected one of them")
-    a, key, given = floating(a), "rcond" if rtol is None else "rtol", rcond if rtol is None else rtol
+    a, key, given = as_floating(a), "rcond" if rtol is None else "rtol", rcond if rtol is None else rtol
     of_each = hasattr(given, "dtype")
     return _pinv(a, as_columns(as_columns(given)) if of_each else _cutoff("pinv", a, key, given))
 
@@ -172,7 +172,7 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> LstsqResult:
     m, n = left[-2:]
     if not right or right[-2 if len(right) > 1 else 0] != m:
         raise ValueError(f"lstsq: b has shape {right}; with a of shape {left} expected ({m},) or (..., {m}, k)")
-    a, b = map(floating, as_arrays(a, b))
+    a, b = map(as_floating, as_arrays(a, b))
     cutoff = _cutoff("lstsq", a, "rcond", rcond)
     columns = as_columns(b) if len(right) == 1 else b
     x = _lstsq(a, columns, rcond=cutoff)

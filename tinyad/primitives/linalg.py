@@ -24,7 +24,7 @@ from .elementwise import log2, maximum, where
 from .matrices import adjoint, as_columns, check_square, identity_like
 from .products import matmul
 from .reductions import max as largest
-from .shaping import _array, as_arrays, floating, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
+from .shaping import _array, as_arrays, as_floating, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
 from .steps import ceil, greater, isfinite, less
 from .triangles import tril, triu
 
@@ -255,7 +255,7 @@ def expm(a: Array) -> Array:
            [0., 1.]])
     """
     check_square("expm", a)
-    x = floating(a)
+    x = as_floating(a)
     squarings, steps = _squarings(x)
     x = x * 0.5**squarings
     one, x2 = identity_like(x), matmul(x, x)

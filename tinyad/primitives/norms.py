@@ -21,7 +21,7 @@ from .reductions import min as smallest
 from .reductions import norm as norm_of_elements
 from .reductions import sum
 from .searching import any, count_nonzero
-from .shaping import Axes, astype, expand_dims, floating, moveaxis, negative_axes, shape_of
+from .shaping import Axes, as_floating, astype, expand_dims, moveaxis, negative_axes, shape_of
 from .singular_values import svdvals
 from .steps import equal, greater, not_equal
 
@@ -54,7 +54,7 @@ def vector_norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float 
     """
     if not isinstance(ord, (int, float)) or math.isnan(ord):
         raise ValueError(f"vector_norm: ord={ord!r}; expected a number, math.inf or -math.inf")
-    x = floating(x)
+    x = as_floating(x)
     reduced = [shape_of(x)[a] for a in negative_axes("vector_norm", axis, len(shape_of(x)))]
     if ord == math.inf and math.prod(reduced) == 0:
         return sum(absolute(x), axis, keepdims)
@@ -128,7 +128,7 @@ def matrix_norm(x: Array, keepdims: bool = False, ord: Order = "fro") -> Array:
     measure = _MATRIX_NORMS.get("fro" if ord in (None, "f") else ord)
     if measure is None:
         raise ValueError(f"matrix_norm: ord={ord!r}; expected 'fro', 'nuc', 1, -1, 2, -2, math.inf or -math.inf")
-    found = measure(floating(x))
+    found = measure(as_floating(x))
     return expand_dims(found, (-2, -1)) if keepdims else found
 
 
@@ -191,7 +191,7 @@ def cond(x: Array, p: Order = None) -> Array:
         singular = equal(bottom, 0)
         return where(singular, math.inf, top / where(singular, 1.0, bottom))
     check_square("cond", x)
-    x = floating(x)
+    x = as_floating(x)
     singular = equal(slogdet(x).sign, 0)
     regular = where(as_columns(as_columns(singular)), identity_like(x), x)
     return where(singular, math.inf, matrix_norm(regular, ord=p) * matrix_norm(inv(regular), ord=p))
@@ -215,7 +215,7 @@ def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any
     """
     if tol is not None and rtol is not None:
         raise ValueError("matrix_rank: got tol and rtol; expected one of them")
-    x = floating(A)
+    x = as_floating(A)
     if len(shape_of(x)) < 2:
         return astype(any(not_equal(x, 0)), int)
     if hermitian:

@@ -22,6 +22,7 @@ from .transfer import to_device
 
 __all__ = [
     "as_arrays",
+    "as_floating",
     "as_shape",
     "astype",
     "atleast_1d",
@@ -31,7 +32,6 @@ __all__ = [
     "flip",
     "fliplr",
     "flipud",
-    "floating",
     "in_dtype",
     "int_tuple",
     "matrix_transpose",
@@ -169,7 +169,7 @@ def as_arrays(*values: Array) -> list[Array]:
     return [x if hasattr(x, "shape") else (module_of(x) if is_array(x) else module).asarray(x) for x in values]
 
 
-def floating(x: Array) -> Array:
+def as_floating(x: Array) -> Array:
     """Integers and booleans as float64; other numbers as they are."""
     x = _array(x)
     return x if x.dtype.kind in "fc" else astype(x, float)

@@ -18,9 +18,9 @@ from .reductions import broadcast_to, mean, sum
 from .shaping import (
     Axes,
     as_arrays,
+    as_floating,
     astype,
     expand_dims,
-    floating,
     matrix_transpose,
     moveaxis,
     negative_axes,
@@ -43,7 +43,7 @@ def lines(name: str, x: Array, axis: Axes, keepdims: bool) -> tuple[Array, tuple
     Raises:
         ValueError: if there are none.
     """
-    x, shape = floating(x), shape_of(x)
+    x, shape = as_floating(x), shape_of(x)
     axes = negative_axes(name, axis, len(shape))
     rest = [i - len(shape) for i in range(len(shape)) if i - len(shape) not in axes]
     reduced = tuple([1 if i - len(shape) in axes else n for i, n in enumerate(shape) if keepdims or i - len(shape) in rest])
@@ -142,7 +142,7 @@ def average(x: Array, axis: Axes = None, weights: Array | None = None, returned:
     >>> ad.average(np.array([[1.0, 2.0], [3.0, 6.0]]), axis=1, weights=np.array([1.0, 3.0]))
     array([1.75, 5.25])
     """
-    x, shape = floating(x), shape_of(x)
+    x, shape = as_floating(x), shape_of(x)
     if weights is None:
         found = mean(x, axis, keepdims)
         total: Array = module_of(unwrap(found)).ones_like(unwrap(found)) * (x.size / max(found.size, 1))
@@ -211,7 +211,7 @@ def cov(
 
 
 def _variables(x: Array, in_rows: bool, dtype: Any) -> Array:
-    x = floating(x) if dtype is None else astype(x, dtype)
+    x = as_floating(x) if dtype is None else astype(x, dtype)
     if len(x.shape) > 2:
         raise ValueError(f"cov: got an array of shape {x.shape}; expected (variables, samples) or (samples,)")
     if len(x.shape) < 2:
