@@ -23,7 +23,9 @@ from .creation import (
     from_dlpack,
     full,
     full_like,
+    geomspace,
     linspace,
+    logspace,
     meshgrid,
     ones,
     ones_like,
@@ -67,7 +69,7 @@ from .primitives.complex import conj as conjugate
 from .primitives.convolution import avg_pool, conv, conv_transpose, max_pool
 from .primitives.cumulative import cumprod, cumsum, cumulative_prod, cumulative_sum, logcumsumexp, prod
 from .primitives.diagonals import diag, diagflat, diagonal, trace, tril_indices, triu_indices, vander
-from .primitives.differences import diff, ediff1d, gradient, interp, trapezoid
+from .primitives.differences import diff, ediff1d, gradient, interp, trapezoid, unwrap
 from .primitives.eigenvalues import eigh, eigvalsh
 from .primitives.einsum import einsum
 from .primitives.elementwise import (
@@ -142,7 +144,7 @@ from .primitives.elementwise import power as pow
 from .primitives.elementwise import rad2deg as degrees
 from .primitives.elementwise import remainder as mod
 from .primitives.factorizations import cholesky
-from .primitives.joining import append, block, column_stack, concat, dstack, hstack, pad, stack, vstack
+from .primitives.joining import append, block, column_stack, concat, dstack, hstack, stack, vstack
 from .primitives.joining import concat as concatenate
 from .primitives.linalg import solve
 from .primitives.missing import (
@@ -160,6 +162,8 @@ from .primitives.missing import (
     nansum,
     nanvar,
 )
+from .primitives.padding import pad
+from .primitives.polynomials import convolve, correlate, polyadd, polyder, polyfit, polyint, polysub, polyval
 from .primitives.products import cross, dot, inner, kron, matmul, matvec, outer, tensordot, vdot, vecdot, vecmat
 from .primitives.reductions import broadcast_to, logsumexp, max, mean, min, norm, ptp, std, sum, var
 from .primitives.reductions import max as amax
@@ -329,8 +333,10 @@ __all__ = [
     "conjugate",
     "conv",
     "conv_transpose",
+    "convolve",
     "copysign",
     "corrcoef",
+    "correlate",
     "cos",
     "cosh",
     "count_nonzero",
@@ -397,6 +403,7 @@ __all__ = [
     "full",
     "full_like",
     "gelu",
+    "geomspace",
     "gnvp",
     "grad",
     "gradient",
@@ -455,6 +462,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logspace",
     "logsumexp",
     "matmul",
     "matrix_transpose",
@@ -503,6 +511,12 @@ __all__ = [
     "permute_dims",
     "pi",
     "piecewise",
+    "polyadd",
+    "polyder",
+    "polyfit",
+    "polyint",
+    "polysub",
+    "polyval",
     "positive",
     "pow",
     "power",
@@ -584,6 +598,7 @@ __all__ = [
     "unique_inverse",
     "unique_values",
     "unstack",
+    "unwrap",
     "value_and_grad",
     "vander",
     "var",

@@ -15,14 +15,14 @@ from .backend import Array, common_module, is_array, is_mutable, module_of
 from .devices import device_of, moved, on
 from .primitives.joining import stack
 from .primitives.reductions import broadcast_to
-from .primitives.shaping import astype, reshape, shape_of
+from .primitives.shaping import astype, moveaxis, reshape, shape_of
 from .primitives.transfer import to_device
 from .tape import Variable
 from .tensor import Tensor, unwrap
 
 __all__ = [
-    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid", "ones",
-    "ones_like", "tensor", "zeros", "zeros_like",
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "geomspace", "linspace",
+    "logspace", "meshgrid", "ones", "ones_like", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 Shape = int | Sequence[int]
@@ -227,16 +227,17 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
 
 
 def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, device: str | None = None
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, device: str | None = None, axis: int = 0
 ) -> Tensor:
     """``num`` equally spaced numbers from ``start`` to ``stop``, which is left out if ``endpoint`` is false.
 
-    Bounds that are numbers on the tape have derivatives.
+    Bounds on the tape have derivatives. Where they are arrays, the numbers stand along a new axis, number ``axis`` of the result.
 
     >>> import tinyad as ad
     >>> ad.jacobian(lambda t: ad.linspace(0.0, t, 3))(2.0)
     array([0. , 0.5, 1. ])
     """
+    start, stop = _bound(start), _bound(stop)
     if _varies(start) or _varies(stop):
         dtype_of_bounds = getattr(stop - start, "dtype", None)
         if device is None:  # where the bounds are
@@ -244,9 +245,51 @@ def linspace(
             part = xp.linspace(0.0, 1.0, num, endpoint=endpoint, dtype=dtype_of_bounds)
         else:
             part = linspace(0.0, 1.0, num, endpoint, dtype_of_bounds, device)
-        return asarray(start * (1.0 - part) + stop * part, dtype)
+        ndim = max(len(shape_of(start)), len(shape_of(stop)))
+        part = reshape(part, (num,) + (1,) * ndim)
+        return asarray(moveaxis(start * (1.0 - part) + stop * part, 0, axis), dtype)
     with on(device) as xp:
-        return Tensor(xp.linspace(unwrap(start), unwrap(stop), num, endpoint=endpoint, dtype=dtype))
+        return Tensor(xp.linspace(unwrap(start), unwrap(stop), num, endpoint=endpoint, dtype=dtype, axis=axis))
+
+
+def _bound(x: Any) -> Any:
+    """Lists as arrays; numbers stay what they are and leave float32 alone."""
+    return asarray(x) if isinstance(x, (list, tuple)) else x
+
+
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    device: str | None = None,
+    axis: int = 0,
+) -> Tensor:
+    """``num`` numbers from ``base ** start`` to ``base ** stop`` with equally spaced logarithms; see `linspace`.
+
+    >>> import tinyad as ad
+    >>> ad.logspace(0, 2, 3)
+    Tensor([  1.,  10., 100.], dtype=float64)
+    """
+    return asarray(base ** linspace(start, stop, num, endpoint, None, device, axis), dtype)
+
+
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, device: str | None = None, axis: int = 0
+) -> Tensor:
+    """``num`` numbers from ``start`` to ``stop``, each the same multiple of the one before; see `linspace`.
+
+    Bounds of different signs, or 0, give NaN, because there is no such number.
+
+    >>> import tinyad as ad
+    >>> ad.geomspace(1, 8, 4)
+    Tensor([1., 2., 4., 8.], dtype=float64)
+    """
+    start, stop = _bound(start), _bound(stop)
+    part = linspace(0.0 * start, 0.0 * stop + 1.0, num, endpoint, None, device)
+    return asarray(moveaxis(start * (stop / start) ** part, 0, axis), dtype)
 
 
 def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, device: str | None = None) -> Tensor:

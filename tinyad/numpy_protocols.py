@@ -20,6 +20,9 @@ from .primitives import (
     einsum,
     elementwise,
     joining,
+    matrices,
+    padding,
+    polynomials,
     products,
     reductions,
     repeating,
@@ -85,7 +88,7 @@ FUNCTIONS: dict[Any, Function] = {
     np.roll: shaping.roll,
     np.concatenate: joining.concat,
     np.stack: joining.stack,
-    np.pad: lambda array, pad_width, mode="constant", constant_values=0: _pad(array, pad_width, mode, constant_values),
+    np.pad: lambda array, pad_width, mode="constant", constant_values=0: padding.pad(array, pad_width, constant_values, mode),
     np.dot: products.dot,
     np.outer: lambda a, b: products.outer(shaping.ravel(a), shaping.ravel(b)),
     np.tensordot: products.tensordot,
@@ -97,7 +100,15 @@ FUNCTIONS: dict[Any, Function] = {
     np.tril: triangles.tril,
     np.triu: triangles.triu,
     np.meshgrid: creation.meshgrid,
-    np.linspace: creation.linspace,
+    np.linspace: lambda start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None: _linspace(
+        start, stop, num, endpoint, retstep, dtype, axis
+    ),
+    np.logspace: lambda start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0: creation.logspace(
+        start, stop, num, endpoint, base, dtype, axis=axis
+    ),
+    np.geomspace: lambda start, stop, num=50, endpoint=True, dtype=None, axis=0: creation.geomspace(
+        start, stop, num, endpoint, dtype, axis=axis
+    ),
     np.zeros_like: creation.zeros_like,
     np.ones_like: creation.ones_like,
     np.empty_like: creation.empty_like,
@@ -108,13 +119,18 @@ FUNCTIONS |= {
     for name in linalg.__all__
     if callable(theirs := getattr(np.linalg, name, None)) and not isinstance(theirs, type)
 }
-
-
+_OF_ONE_TRIANGLE: dict[Any, Function] = {
+    np.linalg.eigh: lambda a, UPLO="L": linalg.eigh(a, UPLO),
+    np.linalg.eigvalsh: lambda a, UPLO="L": linalg.eigvalsh(a, UPLO),
+    np.linalg.cholesky: lambda a, /, *, upper=False: _cholesky(a, upper),
+}
+"""What looks at one triangle alone in NumPy; tinyad's own take the Hermitian part."""
+FUNCTIONS |= _OF_ONE_TRIANGLE
 FUNCTIONS |= {
     getattr(numpys, name): getattr(module, name)
     for module, numpys in (
-        (fft, np.fft), (diagonals, np), (joining, np), (repeating, np), (sets, np), (shaping, np), (sorting, np), (splitting, np),
-        (taking, np),
+        (fft, np.fft), (diagonals, np), (joining, np), (polynomials, np), (repeating, np), (sets, np), (shaping, np),
+        (sorting, np), (splitting, np), (taking, np),
     )
     for name in module.__all__
     if hasattr(numpys, name) and name not in (  # they have a place elsewhere, or are asked for numbers alone
@@ -132,16 +148,21 @@ FUNCTIONS |= {
 """What is called with names of NumPy's own for the arguments."""
 
 
-def _pad(array: Any, pad_width: Any, mode: str, constant_values: Any) -> Any:
-    if mode != "constant":
-        raise TypeError(f"np.pad: mode={mode!r} has no rule in tinyad; only mode='constant' has")
-    return joining.pad(array, pad_width, constant_values)
+def _cholesky(a: Any, upper: bool) -> Any:
+    return linalg.cholesky(matrices.hermitian_from("cholesky", a, "U" if upper else "L"), upper)
+
+
+def _linspace(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dtype: Any, axis: int) -> Any:
+    numbers = creation.linspace(start, stop, num, endpoint, dtype, axis=axis)
+    return (numbers, (stop - start) / (num - 1 if endpoint else num)) if retstep else numbers
 
 
 CONSTANT_FUNCTIONS = {
     np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.argmax, np.argmin, np.argsort, np.any, np.all,
     np.allclose, np.isclose, np.array_equal, np.count_nonzero, np.nonzero, np.array_repr, np.array_str, np.array2string,
     np.result_type, np.can_cast, np.argwhere, np.flatnonzero, np.searchsorted, np.digitize, np.isin, np.argpartition,
+    np.nanargmax, np.nanargmin, np.array_equiv, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
+    np.unravel_index, np.ravel_multi_index, np.may_share_memory, np.shares_memory, np.common_type, np.min_scalar_type,
 }  # fmt: skip
 """On Tensors they give what they give on the arrays."""
 

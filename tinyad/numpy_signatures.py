@@ -63,6 +63,7 @@ _PAIRS: dict[Any, Function] = {
     np.std: reductions.std,
     np.sum: reductions.sum,
     np.trapezoid: differences.trapezoid,
+    np.unwrap: differences.unwrap,
     np.var: reductions.var,
 }
 _PAIRS |= {

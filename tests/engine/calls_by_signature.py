@@ -52,6 +52,7 @@ SAME: list[tuple[str, tuple[Any, ...], dict[str, Any], Array]] = [
     ("trapezoid", (None, 0.5, 0), {"dx": 0.5, "axis": 0}, A),
     ("gradient", (0.5,), {"axis": 1}, A[1]),
     ("interp", ([-2.0, 0.0, 2.0], [1.0, 2.0, 5.0]), {"xp": [-2.0, 0.0, 2.0], "fp": [1.0, 2.0, 5.0]}, A),
+    ("unwrap", (None, 0), {"axis": 0}, 4.0 * A),
     ("cov", (None, False), {"rowvar": False}, A),
     ("corrcoef", (None, False), {"rowvar": False}, np.concatenate([A, A**2])),
     ("round", (1,), {"decimals": 1}, A),

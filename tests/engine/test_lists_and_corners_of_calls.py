@@ -20,6 +20,14 @@ def test_more_functions_of_lists() -> None:
     assert ad.einsum("ij->", ROWS) == 22.0
 
 
+@pytest.mark.parametrize(
+    "name", ["sigmoid", "silu", "gelu", "leaky_relu", "log_sigmoid", "softsign", "mish", "softplus", "relu", "modf", "vander"]
+)
+def test_lists_have_the_values_of_arrays(name: str) -> None:
+    function = getattr(ad, name)
+    np.testing.assert_array_equal(function(ROWS[0]), function(np.array(ROWS[0])))
+
+
 def test_checkpoint_leaves_the_callers_array_alone() -> None:
     def f(z):
         z += 1.0

@@ -18,6 +18,7 @@ from tests.primitives.rows import (
     indexing,
     linalg,
     missing,
+    polynomials,
     products,
     reductions,
     shaping,
@@ -31,7 +32,7 @@ from tests.primitives.sampling import Row
 SUBJECTS = [
     elementwise, reductions, shaping, indexing, products, linalg, special, convolution,
     activations, cumulative, statistics, missing, differences, complex,
-    arranging, taking, sorting, fft,
+    arranging, taking, sorting, fft, polynomials,
 ]  # fmt: skip
 
 TABLE: list[Row] = [row for subject in SUBJECTS for row in subject.ROWS]

@@ -31,6 +31,15 @@ AS_NUMPY: dict[str, Callable[[Any, Any], Any]] = {  # a function of NumPy's or o
     "expand_dims": lambda xp, x: xp.expand_dims(x, np.int64(0)),
     "tensordot": lambda xp, x: xp.tensordot(x, X.T, axes=np.int64(1)),
     "fftn": lambda xp, x: xp.real(xp.fft.fftn(x, axes=[np.int64(0)])),
+    "modf of integers": lambda xp, x: xp.stack(xp.modf(np.array([1, -2]))) + 0.0 * xp.sum(x),
+    "bincount of integers": lambda xp, x: xp.bincount(np.array([1, 0, 1]), np.array([2, 3, 4])) + 0.0 * xp.sum(x),
+    "the sum of a number along an axis": lambda xp, x: xp.sum(xp.mean(x), axis=-1),
+    "the largest of a number along an axis": lambda xp, x: xp.max(xp.mean(x), axis=0, keepdims=True),
+    "pad by elements, twice round": lambda xp, x: (
+        xp.pad(x, ((0, 9), (5, 0)), "reflect") if xp is np else xp.pad(x, ((0, 9), (5, 0)), mode="reflect")
+    ),
+    "unwrap by half a turn": lambda xp, x: xp.unwrap(np.array([0.0, 1.0, 2.0, 1.0, 0.0]), period=2) + 0.0 * xp.sum(x),
+    "polyfit through the origin alone": lambda xp, x: xp.polyfit(np.zeros(3), x[0, :3], 0),
     "trace": lambda xp, x: xp.trace(x[None], 1, 1, 2),
 }
 
@@ -84,6 +93,41 @@ def test_the_second_derivative_of_rgamma_at_a_pole_of_gamma() -> None:
 def test_one_over_zero_is_infinite_whatever_holds_it() -> None:
     with np.errstate(divide="ignore"):
         assert np.isposinf(ad.reciprocal(0.0)) and np.isposinf(ad.reciprocal(np.zeros(1))).all()
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "convolve of a matrix": (
+        lambda: ad.convolve(X, [1.0]),
+        r"convolve: operands of shapes \(3, 4\) and \(1,\); expected two vec",
+    ),
+    "convolve of nothing": (lambda: ad.convolve([], [1.0]), r"convolve: operands of shapes \(0,\)"),
+    "correlate with another mode": (lambda: ad.correlate(X[0], X[1], "half"), r"correlate: mode='half'; expected 'full'"),
+    "polyval of a matrix": (lambda: ad.polyval(X, 1.0), r"polyval: coefficients of shape \(3, 4\); expected a vector"),
+    "polyder a negative number of times": (lambda: ad.polyder(X[0], -1), r"polyder: m=-1; expected a whole number"),
+    "polyint half a time": (lambda: ad.polyint(X[0], 0.5), r"polyint: m=0\.5; expected a whole number"),
+    "polyint with too few constants": (
+        lambda: ad.polyint(X[0], 3, [1.0, 2.0]),
+        r"polyint: k of shape \(2,\) for m=3; expected",
+    ),
+    "polyfit of no degree": (lambda: ad.polyfit(X[0], X[1], -1), r"polyfit: deg=-1; expected a whole number"),
+    "polyfit with too few values": (lambda: ad.polyfit(X[0], X[1, :3], 1), r"polyfit: x of shape \(4,\) and y of shape \(3,\)"),
+    "pad nothing by its elements": (
+        lambda: ad.pad(np.zeros((2, 0)), 1, mode="edge"),
+        r"pad: axis 1 .* no elements for mode='edge'",
+    ),
+    "pad by another mode": (lambda: ad.pad(X, 1, mode="mean"), r"pad: mode='mean'; expected 'constant', or one of 'edge'"),
+    "a number has no axes": (
+        lambda: ad.cumsum(1.0, axis=0),
+        r"axis 0 is out of bounds for an array with 0 axes; a number has none",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    call, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_what_is_refused_says_why() -> None:

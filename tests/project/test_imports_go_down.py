@@ -47,6 +47,8 @@ ROOMS: list[str | list[str]] = [
         "tinyad/primitives/joining.py",
         "tinyad/primitives/splitting.py",
         "tinyad/primitives/taking.py",
+        "tinyad/primitives/padding.py",
+        "tinyad/primitives/polynomials.py",
         "tinyad/primitives/repeating.py",
         "tinyad/primitives/sorting.py",
         "tinyad/primitives/sets.py",

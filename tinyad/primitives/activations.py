@@ -10,7 +10,7 @@ from ..kinds import general
 from .elementwise import abs as absolute
 from .elementwise import exp, expm1, sigmoid, softplus, tanh, where
 from .reductions import sum
-from .shaping import Axes, _array, negative_axes, shape_of
+from .shaping import Axes, as_array, negative_axes, shape_of
 from .special import ndtr
 from .steps import greater
 
@@ -23,6 +23,7 @@ def silu(x: Array) -> Array:
     Source: S. Elfwing, E. Uchibe, K. Doya, "Sigmoid-weighted linear units for neural network function approximation in
     reinforcement learning", 2018.
     """
+    x = as_array(x)
     return x * sigmoid(x)
 
 
@@ -34,6 +35,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
 
     Source: D. Hendrycks, K. Gimpel, "Gaussian error linear units", 2016, section 2.
     """
+    x = as_array(x)
     if not approximate:
         return x * ndtr(x)
     return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
@@ -64,11 +66,13 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     >>> ad.grad(lambda x: ad.leaky_relu(x, 0.1))(-2.0)
     np.float64(0.1)
     """
+    x = as_array(x)
     return where(greater(x, 0), x, negative_slope * x)
 
 
 def softsign(x: Array) -> Array:
     """``x / (1 + abs(x))``."""
+    x = as_array(x)
     return x / (1.0 + absolute(x))
 
 
@@ -77,12 +81,13 @@ def mish(x: Array) -> Array:
 
     Source: D. Misra, "Mish: a self regularized non-monotonic activation function", 2019, equation 1.
     """
+    x = as_array(x)
     return x * tanh(softplus(x))
 
 
 def log_sigmoid(x: Array) -> Array:
     """``log(sigmoid(x))``, without overflow."""
-    return -softplus(-x)
+    return -softplus(-as_array(x))
 
 
 # ---- over an axis
@@ -122,7 +127,7 @@ def _over_axes(name: str, x: Array, axis: Axes) -> tuple[Array, tuple[int, ...]]
     axes = negative_axes(name, axis, len(shape_of(x)))
     if not math.prod([shape_of(x)[a] for a in axes]):
         raise ValueError(f"{name}: the axes {axes} of an array of shape {shape_of(x)} are empty; there is nothing to share")
-    return _array(x), axes
+    return as_array(x), axes
 
 
 def softmax(x: Array, axis: Axes = -1) -> Array:

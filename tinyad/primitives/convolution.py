@@ -20,11 +20,11 @@ import numpy as np
 from ..backend import Array
 from ..kinds import Function, linear, multilinear
 from .indexing import getitem
-from .joining import pad
+from .padding import pad
 from .products import matmul
 from .reductions import max as largest
 from .reductions import mean
-from .shaping import _array, as_arrays, int_tuple, matrix_transpose, permute_dims, reshape, shape_of, trailing
+from .shaping import as_array, as_arrays, int_tuple, matrix_transpose, permute_dims, reshape, shape_of, trailing
 
 __all__ = ["avg_pool", "conv", "conv_transpose", "fold", "max_pool", "pieces", "unfold", "written_as_product"]
 
@@ -180,7 +180,7 @@ def conv(
         )
     inner = _examples_last(_padded("conv", x, _widths("conv", padding, shape_of(x)[2:], kernel, stride, dilation), 0))
     _check_windows("conv", inner.shape[1:-1], kernel, dilation)
-    return _examples_first(_convolve(inner, _array(w), stride=stride, dilation=dilation, groups=groups))
+    return _examples_first(_convolve(inner, as_array(w), stride=stride, dilation=dilation, groups=groups))
 
 
 def conv_transpose(
@@ -223,7 +223,7 @@ def conv_transpose(
     full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(shape_of(x)[2:], stride, dilation, kernel, strict=True)]
     widths = _widths("conv_transpose", padding, full, kernel, (1,) * dims, dilation)
     space = tuple([n + e for n, e in zip(full, extra, strict=True)])
-    spread = _into_space(_examples_last(_array(x)), _array(w), stride, dilation, groups, space)
+    spread = _into_space(_examples_last(as_array(x)), as_array(w), stride, dilation, groups, space)
     inside = [slice(a, n - b) for n, (a, b) in zip(space, widths, strict=True)]
     if any(part.stop <= part.start for part in inside):
         raise ValueError(f"conv_transpose: padding={padding!r} leaves nothing of a result of {space}")
@@ -262,7 +262,7 @@ def _pooled(
     name: str, x: Array, size: Any, stride: Any, padding: Any, dilation: Any, around: float
 ) -> tuple[Array, tuple[int, ...]]:
     """The windows of a pooling, examples last, and the axes of the places in them."""
-    x = _array(x)
+    x = as_array(x)
     dims = x.ndim - 2
     if dims < 1:
         raise ValueError(
@@ -345,5 +345,5 @@ def _widths(name: str, padding: Any, space: Sequence[int], kernel: Sizes, stride
 
 
 def _padded(name: str, x: Array, widths: list[Any], around: float) -> Array:
-    x = _array(x)
+    x = as_array(x)
     return pad(x, [(0, 0), (0, 0), *widths], around) if any(any(pair) for pair in widths) else x

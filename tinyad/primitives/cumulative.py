@@ -14,8 +14,8 @@ from ..tensor import unwrap
 from .elementwise import exp, where
 from .indexing import take_slice
 from .joining import concat
-from .reductions import _finished, _given, broadcast_to, reduction
-from .shaping import Axes, _array, astype, flip, negative_axes, negative_axis, ravel, shape_of
+from .reductions import broadcast_to, elements_to_reduce, reduction, total_in_dtype
+from .shaping import Axes, as_array, astype, flip, negative_axes, negative_axis, ravel, shape_of
 from .steps import equal
 
 __all__ = ["cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "logcumsumexp", "prod"]
@@ -24,7 +24,7 @@ __all__ = ["cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "logcumsume
 # ---- the product of all
 
 
-def _product_of_others(x: Array, axis: int) -> Array:
+def product_of_others(x: Array, axis: int) -> Array:
     """For each element along an axis the product of all the others, from pairs of pairs: ``2 n`` products, no division."""
     n = x.shape[axis]
     if n < 2:
@@ -32,7 +32,7 @@ def _product_of_others(x: Array, axis: int) -> Array:
         return xp.ones_like(unwrap(x))
     half = n // 2
     left, right = take_slice(x, axis, 0, half), take_slice(x, axis, half, 2 * half)
-    others = _product_of_others(concat([left * right, take_slice(x, axis, 2 * half, n)], axis), axis)
+    others = product_of_others(concat([left * right, take_slice(x, axis, 2 * half, n)], axis), axis)
     outside = take_slice(others, axis, 0, half)
     return concat([outside * right, outside * left, take_slice(others, axis, half, n - half)], axis)
 
@@ -40,7 +40,7 @@ def _product_of_others(x: Array, axis: int) -> Array:
 def _gradient_of_prod(x: Array, out: Array, axis: tuple[int, ...]) -> Array:
     gradient: Array = 1.0
     for k, a in enumerate(axis):  # the others in line, times all that stands in other lines
-        gradient = gradient * _product_of_others(x, a)
+        gradient = gradient * product_of_others(x, a)
         x = _prod(x, axis=(a,), keepdims=True) if k + 1 < len(axis) else x
     return gradient
 
@@ -57,9 +57,9 @@ def prod(
     >>> ad.grad(ad.prod)(np.array([0.0, 2.0, 3.0]))
     array([6., 0., 0.])
     """
-    x = _given(x, dtype, where, 1)
+    x = elements_to_reduce(x, dtype, where, 1)
     total = _prod(x, axis=negative_axes("prod", axis, len(shape_of(x))), keepdims=keepdims)
-    return _finished(total if initial is None else total * initial, dtype)
+    return total_in_dtype(total if initial is None else total * initial, dtype)
 
 
 # ---- running sums
@@ -72,10 +72,10 @@ _cumsum: Function = linear(
 
 
 def _running(name: str, primitive: Function, x: Array, axis: int | None, dtype: Any) -> Array:
-    x = _array(x) if dtype is None else astype(x, dtype)
+    x = as_array(x) if dtype is None else astype(x, dtype)
     if axis is None:
-        return _finished(primitive(ravel(x), axis=-1), dtype)
-    return _finished(primitive(x, axis=negative_axis(name, axis, len(shape_of(x)))), dtype)
+        return total_in_dtype(primitive(ravel(x), axis=-1), dtype)
+    return total_in_dtype(primitive(x, axis=negative_axis(name, axis, len(shape_of(x)))), dtype)
 
 
 def cumsum(x: Array, axis: int | None = None, dtype: Any = None) -> Array:

@@ -10,12 +10,12 @@ from ..backend import Array
 from ..kinds import Function, general
 from ..several import several
 from .complex import conj, imag, is_complex
-from .cumulative import _product_of_others, prod
+from .cumulative import prod, product_of_others
 from .elementwise import absorb, where
 from .linalg import inv
 from .matrices import adjoint, as_columns, check_square, diagonal, diagonal_matrix, identity_like, scale_columns
 from .products import matmul
-from .shaping import _array, expand_dims, matrix_transpose
+from .shaping import as_array, expand_dims, matrix_transpose
 from .singular_values import thin_svd
 from .steps import equal
 
@@ -52,7 +52,7 @@ def _cofactors_derivative(direction: Array, x: Array) -> Array:
     """
     u, s, vh = thin_svd(x)
     inner = matmul(matmul(adjoint(u), direction), adjoint(vh))
-    pairs = _product_of_others(_without_one(s), -1) * (1.0 - identity_like(x).real)
+    pairs = product_of_others(_without_one(s), -1) * (1.0 - identity_like(x).real)
     on_diagonal = diagonal_matrix(matmul(pairs, as_columns(diagonal(inner)))[..., 0])
     middle = on_diagonal - pairs * matrix_transpose(inner)
     return _phase(u, vh) * matmul(matmul(conj(u), middle), conj(vh))
@@ -91,7 +91,7 @@ def det(a: Array) -> Array:
            [-2.,  1.]])
     """
     check_square("det", a)
-    return _det(_array(a))
+    return _det(as_array(a))
 
 
 # ---- sign and logarithm
@@ -144,4 +144,4 @@ def slogdet(a: Array) -> SlogdetResult:
            [-0.333,  0.667]])
     """
     check_square("slogdet", a)
-    return SlogdetResult(*_slogdet(_array(a)))
+    return SlogdetResult(*_slogdet(as_array(a)))

@@ -11,7 +11,7 @@ from ..tensor import Tensor, unwrap
 from .elementwise import power
 from .matrices import diagonal as diagonal_of_matrices
 from .matrices import trace as trace_of_matrices
-from .shaping import _array, expand_dims, flip, ravel, reshape, shape_of
+from .shaping import as_array, expand_dims, flip, ravel, reshape, shape_of
 from .taking import add_along_axis
 
 __all__ = ["diag", "diagflat", "diagonal", "trace", "tril_indices", "triu_indices", "vander"]
@@ -65,7 +65,7 @@ def diag(x: Array, k: int = 0) -> Array:
     # the elements of the diagonal, numbered row by row: one more than a row apart
     numbers = np.arange(shape[0]) * (size + 1) + (k if k >= 0 else -k * size)
     places = module_of(unwrap(x)).asarray(numbers)
-    return reshape(add_along_axis(_array(x), places, axis=-1, length=size * size, once=True), (size, size))
+    return reshape(add_along_axis(as_array(x), places, axis=-1, length=size * size, once=True), (size, size))
 
 
 def diagflat(x: Array, k: int = 0) -> Array:
@@ -100,6 +100,7 @@ def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
     Raises:
         ValueError: if ``x`` is no vector.
     """
+    x = as_array(x)
     shape = shape_of(x)
     if len(shape) != 1:
         raise ValueError(f"vander: x has shape {shape}; expected a vector")

@@ -1,23 +1,26 @@
-"""Values given at points: differences between neighbours, slopes, the trapezoidal rule, and interpolation."""
+"""Values given at points: differences between neighbours, slopes, the trapezoidal rule, phases, and interpolation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Array, module_of
-from ..tensor import unwrap
+from ..tensor import unwrap as values_of
+from .cumulative import cumsum
+from .elementwise import abs as absolute
 from .elementwise import clip, remainder, where
 from .indexing import take_slice
 from .joining import concat
 from .reductions import broadcast_to, sum
 from .searching import searchsorted
-from .shaping import Axes, _array, as_arrays, as_floating, negative_axes, negative_axis, ravel, reshape, shape_of
+from .shaping import Axes, as_array, as_arrays, as_floating, negative_axes, negative_axis, ravel, reshape, shape_of
 from .sorting import argsort
-from .steps import equal, greater, less, not_equal
+from .steps import equal, floor_divide, greater, less, logical_and, not_equal
 from .taking import take
 
-__all__ = ["diff", "ediff1d", "gradient", "interp", "trapezoid"]
+__all__ = ["diff", "ediff1d", "gradient", "interp", "trapezoid", "unwrap"]
 
 
 def diff(x: Array, n: int = 1, axis: int = -1, prepend: Array | None = None, append: Array | None = None) -> Array:
@@ -33,7 +36,7 @@ def diff(x: Array, n: int = 1, axis: int = -1, prepend: Array | None = None, app
     >>> ad.diff(np.array([1.0, 4.0, 9.0]), prepend=0.0)
     array([1., 3., 5.])
     """
-    x = _array(x)
+    x = as_array(x)
     if not hasattr(n, "__index__") or n < 0:
         raise ValueError(f"diff: n={n!r}; expected a whole number of at least 0")
     if n == 0:
@@ -58,7 +61,7 @@ def _layer(end: Any, x: Array, axis: int) -> Array | None:
 
 def _end(end: Any, x: Array) -> Array:
     """Python numbers, and lists of them, in the dtype of ``x``."""
-    return end if hasattr(end, "dtype") else module_of(unwrap(x)).asarray(end, dtype=x.dtype)
+    return end if hasattr(end, "dtype") else module_of(values_of(x)).asarray(end, dtype=x.dtype)
 
 
 def _apart(x: Array, axis: int) -> Array:
@@ -70,7 +73,7 @@ def _apart(x: Array, axis: int) -> Array:
 
 def ediff1d(x: Array, to_end: Array | None = None, to_begin: Array | None = None) -> Array:
     """Differences of neighbours among all elements, row by row, between more elements at the beginning and the end."""
-    x = _array(x)
+    x = as_array(x)
     between = diff(ravel(x))
     parts = [None if end is None else ravel(_end(end, x)) for end in (to_begin, to_end)]
     return concat([part for part in (parts[0], between, parts[1]) if part is not None])
@@ -173,6 +176,36 @@ def _slope(f: Array, spacing: Array, axis: int, edge_order: int) -> Array:
     return concat([first, middle, last], axis)
 
 
+# ---- phases
+
+
+def unwrap(p: Array, discont: float | None = None, axis: int = -1, *, period: Array = 2.0 * math.pi) -> Array:
+    """Angles that do not jump, NumPy's ``unwrap``: whole periods are added so that neighbours differ by at most half of one.
+
+    The number of periods is a constant, so the derivative by ``p`` is the identity.
+
+    Args:
+        discont: jumps below this stay as they are; never less than half a period, which is the default.
+
+    >>> import numpy as np, tinyad as ad
+    >>> ad.unwrap(np.array([0.0, 3.0, -3.0])).round(3)
+    array([0.   , 3.   , 3.283])
+    """
+    p = as_floating(p)
+    place = negative_axis("unwrap", axis, len(shape_of(p)))
+    length = shape_of(p)[place]
+    if length < 2:
+        return p
+    jumps = diff(p, axis=place)
+    ahead = jumps + 0.5 * period
+    turns = -floor_divide(ahead, period)
+    exactly_half = logical_and(equal(remainder(ahead, period), 0), greater(jumps, 0))  # upwards it stays, as in NumPy
+    turns = where(exactly_half, turns + 1.0, turns)
+    if discont is not None:
+        turns = where(less(absolute(jumps), discont), 0.0, turns)
+    return concat([take_slice(p, place, 0, 1), take_slice(p, place, 1, length) + period * cumsum(turns, place)], place)
+
+
 # ---- interpolation
 
 
@@ -181,7 +214,8 @@ def interp(
 ) -> Array:
     """The piecewise linear function through the points ``(xp, fp)``, at ``x``.
 
-    It is differentiated by ``x``, ``xp`` and ``fp``. At a point of ``xp`` the slope is that to its right.
+    It is differentiated by ``x``, ``xp`` and ``fp``. At a point of ``xp`` the slope is that to its
+    right, at the last one that to its left.
 
     Args:
         xp: a vector whose elements rise, unless ``period`` is given.
@@ -208,7 +242,7 @@ def interp(
     if n == 1:
         constant = fp[0] + 0.0 * (x - xp[0])  # so that a derivative by these is zero, not refused
         return where(less(x, xp[0]), first, where(greater(x, xp[0]), last, constant))
-    behind = clip(searchsorted(xp, unwrap(x), side="right"), 1, n - 1)
+    behind = clip(searchsorted(xp, values_of(x), side="right"), 1, n - 1)
     x0, x1, f0, f1 = (take(values, k) for values in (xp, fp) for k in (behind - 1, behind))
     width = x1 - x0
     inside = f0 + (x - x0) / where(equal(width, 0), 1.0, width) * (f1 - f0)
@@ -218,7 +252,7 @@ def interp(
 def _periodic(x: Array, xp: Array, fp: Array, period: Array) -> Sequence[Array]:
     """The points of one period in order, with a neighbour from the periods before and after it."""
     xp = remainder(xp, period)
-    order = argsort(unwrap(xp))
+    order = argsort(values_of(xp))
     xp, fp = take(xp, order), take(fp, order)
     end = xp.shape[0]
     xp = concat([xp[end - 1 :] - period, xp, xp[:1] + period])

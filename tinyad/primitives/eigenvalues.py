@@ -18,10 +18,9 @@ from ..several import several
 from .complex import conj
 from .degenerate import INSTEAD, over_gaps
 from .linalg import solve_matrix
-from .matrices import adjoint, check_square, diagonal, diagonal_matrix, hermitian_part, identity_like, scale_columns
+from .matrices import adjoint, check_square, diagonal, diagonal_matrix, hermitian_from, scale_columns
 from .products import matmul
-from .shaping import _array, matrix_transpose
-from .triangles import tril, triu
+from .shaping import as_array, matrix_transpose
 
 __all__ = ["EigResult", "EighResult", "eig", "eigh", "eigvals", "eigvalsh"]
 
@@ -67,17 +66,6 @@ def _eigvalsh_jvp(dx: Array, x: Array) -> Array:
 _eigvalsh = general("eigvalsh", "linalg.eigvalsh", _eigvalsh_vjp, _eigvalsh_jvp)
 
 
-def _hermitian(name: str, a: Array, UPLO: str | None) -> Array:
-    """The Hermitian matrix that ``a`` stands for."""
-    check_square(name, a)
-    if UPLO is None:
-        return hermitian_part(_array(a))
-    if UPLO.upper() not in ("L", "U"):
-        raise ValueError(f"{name}: UPLO={UPLO!r}; expected 'L' for the lower triangle, 'U' for the upper, or None")
-    half = tril(a, -1) if UPLO.upper() == "L" else triu(a, 1)
-    return half + adjoint(half) + hermitian_part(a) * identity_like(_array(a))
-
-
 def eigh(a: Array, UPLO: str | None = None) -> EighResult:
     """Eigenvalues in ascending order, and orthonormal eigenvectors as columns, of Hermitian matrices of shape (..., n, n).
 
@@ -95,7 +83,7 @@ def eigh(a: Array, UPLO: str | None = None) -> EighResult:
     array([[2., 0.],
            [0., 6.]])
     """
-    return EighResult(*_eigh(_hermitian("eigh", a, UPLO)))
+    return EighResult(*_eigh(hermitian_from("eigh", a, UPLO)))
 
 
 def eigvalsh(a: Array, UPLO: str | None = None) -> Array:
@@ -108,7 +96,7 @@ def eigvalsh(a: Array, UPLO: str | None = None) -> Array:
     array([[1., 0.],
            [0., 1.]])
     """
-    return _eigvalsh(_hermitian("eigvalsh", a, UPLO))
+    return _eigvalsh(hermitian_from("eigvalsh", a, UPLO))
 
 
 # ---- eigenvalues of any square matrices
@@ -164,7 +152,7 @@ def eig(a: Array) -> EigResult:
     array([0.+1.j, 0.-1.j])
     """
     check_square("eig", a)
-    return EigResult(*_eig(_array(a)))
+    return EigResult(*_eig(as_array(a)))
 
 
 def eigvals(a: Array) -> Array:

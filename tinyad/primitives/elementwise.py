@@ -15,7 +15,7 @@ from typing import Any
 from ..backend import Array
 from ..kinds import Function, elementwise, nondifferentiable
 from .complex import conj, imag, is_complex, real
-from .shaping import _array, as_arrays, astype
+from .shaping import as_array, as_arrays, as_floating, astype
 from .steps import (
     equal,
     greater,
@@ -56,13 +56,13 @@ def _absorb_forward(xp: Any, x: Array, y: Array) -> Array:
     return xp.where(xp.logical_and(lost, zero), xp.zeros_like(product), product)
 
 
-def _absorb_times(v: Array, partial: Array) -> Array:
+def absorb_times(v: Array, partial: Array) -> Array:
     """`absorb`, without its cost where the partial is a finite number."""
     return v * partial if isinstance(partial, float) and math.isfinite(partial) else absorb(v, partial)
 
 
 absorb: Function = elementwise(
-    "absorb", "y", "x", forward=_absorb_forward, times=_absorb_times, branches=True,
+    "absorb", "y", "x", forward=_absorb_forward, times=absorb_times, branches=True,
     doc="""``x * y``, and 0 wherever either is 0, even where the other is infinite or NaN.
 
     The product with a partial derivative that is infinite somewhere in reach of a forward evaluation: a cotangent of zero stays
@@ -94,11 +94,11 @@ def where(condition: Array, x: Array, y: Array) -> Array:
 add = elementwise("add", 1, 1)
 subtract = elementwise("subtract", 1, -1)
 multiply = elementwise("multiply", "y", "x")
-divide = elementwise("divide", lambda y: _inverse(y), lambda y, out: -out / y, times=_absorb_times)
+divide = elementwise("divide", lambda y: _inverse(y), lambda y, out: -out / y, times=absorb_times)
 negative = elementwise("negative", -1)
 positive = elementwise("positive", 1)
 reciprocal = elementwise(
-    "reciprocal", lambda out: -out * out, forward=lambda xp, x: xp.divide(1.0, x), times=_absorb_times, doc="``1 / x``."
+    "reciprocal", lambda out: -out * out, forward=lambda xp, x: xp.divide(1.0, x), times=absorb_times, doc="``1 / x``."
 )
 
 
@@ -107,8 +107,8 @@ def _inverse(y: Array) -> Array:
 
 
 square = elementwise("square", lambda x: 2.0 * x)
-sqrt: Function = elementwise("sqrt", lambda out: 0.5 / out, times=_absorb_times)
-cbrt = elementwise("cbrt", lambda out: 1.0 / (3.0 * out * out), times=_absorb_times)
+sqrt: Function = elementwise("sqrt", lambda out: 0.5 / out, times=absorb_times)
+cbrt = elementwise("cbrt", lambda out: 1.0 / (3.0 * out * out), times=absorb_times)
 deg2rad = elementwise("deg2rad", lambda: math.pi / 180.0)
 rad2deg = elementwise("rad2deg", lambda: 180.0 / math.pi)
 
@@ -124,7 +124,7 @@ def _power_by_exponent(x: Array, out: Array) -> Array:
     return out * log(base + 0j if is_complex(out) else base)
 
 
-_power = elementwise("power", _power_by_base, _power_by_exponent, times=_absorb_times)
+_power = elementwise("power", _power_by_base, _power_by_exponent, times=absorb_times)
 
 
 def power(x: Array, y: Array) -> Array:
@@ -180,6 +180,7 @@ def modf(x: Array) -> tuple[Array, Array]:
     >>> ad.modf(-2.25)
     (np.float64(-0.25), np.float64(-2.0))
     """
+    x = as_floating(x)
     return fmod(where(isinf(x), 0.0, x), 1.0), trunc(x)
 
 
@@ -247,7 +248,7 @@ def _share_of_numbers(mine: Array, other: Array, large: Array, small: Array) -> 
 
 def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
     """``x`` limited to the interval from ``min`` to ``max``; either may be missing. The derivative at a bound is 1."""
-    x = _array(x)
+    x = as_array(x)
     if min is None and max is None:
         return positive(x)
     if x.dtype.kind not in "fc" and (min is None or max is None):  # integers have no infinity for the bound that is missing
@@ -259,10 +260,10 @@ def clip(x: Array, min: Array | None = None, max: Array | None = None) -> Array:
 
 exp = elementwise("exp", "out")
 expm1 = elementwise("expm1", lambda out: out + 1.0)
-log: Function = elementwise("log", lambda x: 1.0 / x, times=_absorb_times)
-log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=_absorb_times)
-log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=_absorb_times)
-log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=_absorb_times)
+log: Function = elementwise("log", lambda x: 1.0 / x, times=absorb_times)
+log1p = elementwise("log1p", lambda x: 1.0 / (1.0 + x), times=absorb_times)
+log2 = elementwise("log2", lambda x: 1.0 / (math.log(2.0) * x), times=absorb_times)
+log10 = elementwise("log10", lambda x: 1.0 / (math.log(10.0) * x), times=absorb_times)
 exp2 = elementwise("exp2", lambda out: math.log(2.0) * out)
 logaddexp = elementwise("logaddexp", lambda x, y: _weight(x, y, 1.0), lambda x, y: _weight(y, x, 1.0))
 logaddexp2 = elementwise("logaddexp2", lambda x, y: _weight(x, y, math.log(2.0)), lambda x, y: _weight(y, x, math.log(2.0)))
@@ -277,6 +278,7 @@ softplus = elementwise(
 
 
 def _sigmoid(xp: Any, x: Array) -> Array:
+    x = xp.asarray(x)
     positive = x.real >= 0
     small = xp.exp(xp.where(positive, -x, x) if is_complex(x) else -xp.abs(x))
     return xp.where(positive, 1.0, small) / (1.0 + small)
@@ -307,11 +309,11 @@ one_minus_square: Function = elementwise(
 sin: Function = elementwise("sin", lambda x: cos(x))
 cos: Function = elementwise("cos", lambda x: -sin(x))
 tan = elementwise("tan", lambda out: 1.0 + out * out)
-asin = elementwise("asin", lambda x: 1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arcsin", times=_absorb_times)
-acos = elementwise("acos", lambda x: -1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arccos", times=_absorb_times)
+asin = elementwise("asin", lambda x: 1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arcsin", times=absorb_times)
+acos = elementwise("acos", lambda x: -1.0 / sqrt((1.0 - x) * (1.0 + x)), forward="arccos", times=absorb_times)
 atan = elementwise("atan", lambda x: 1.0 / (1.0 + x * x), forward="arctan")
 atan2 = elementwise(
-    "atan2", lambda x, y: _per_length(y, x, y), lambda x, y: -_per_length(x, x, y), forward="arctan2", times=_absorb_times,
+    "atan2", lambda x, y: _per_length(y, x, y), lambda x, y: -_per_length(x, x, y), forward="arctan2", times=absorb_times,
     doc="The angle of the point ``(y, x)``, NumPy's ``arctan2(x, y)``.",
 )  # fmt: skip
 
@@ -326,8 +328,8 @@ sinh: Function = elementwise("sinh", lambda x: cosh(x))
 cosh: Function = elementwise("cosh", lambda x: sinh(x))
 tanh = elementwise("tanh", lambda out: one_minus_square(out))
 asinh = elementwise("asinh", lambda x: 1.0 / (sqrt(x * x + 1.0) if is_complex(x) else hypot(x, 1.0)), forward="arcsinh")
-acosh = elementwise("acosh", lambda x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), forward="arccosh", times=_absorb_times)
-atanh = elementwise("atanh", lambda x: 1.0 / ((1.0 - x) * (1.0 + x)), forward="arctanh", times=_absorb_times)
+acosh = elementwise("acosh", lambda x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), forward="arccosh", times=absorb_times)
+atanh = elementwise("atanh", lambda x: 1.0 / ((1.0 - x) * (1.0 + x)), forward="arctanh", times=absorb_times)
 
 
 def angle(z: Array, deg: bool = False) -> Array:

@@ -21,7 +21,7 @@ from .joining import concat
 from .linalg import solve_matrix
 from .matrices import adjoint, as_columns, check_matrix, check_square, diagonal, hermitian_part, identity_like
 from .products import matmul
-from .shaping import _array, matrix_transpose, shape_of
+from .shaping import as_array, matrix_transpose, shape_of
 from .steps import less_equal
 from .triangles import tril, triu
 
@@ -71,7 +71,7 @@ def cholesky(a: Array, upper: bool = False) -> Array:
     """
     check_square("cholesky", a)
     try:
-        factor = _cholesky(hermitian_part(_array(a)))
+        factor = _cholesky(hermitian_part(as_array(a)))
     except np.linalg.LinAlgError as error:
         raise np.linalg.LinAlgError(
             f"cholesky: a matrix of a, of shape {shape_of(a)}, is not positive definite. Its eigenvalues must be positive by more "
@@ -169,6 +169,6 @@ def qr(a: Array, mode: str = "reduced") -> QRResult:
         return qr(a).R  # type: ignore[no-any-return]
     m, n = shape_of(a)[-2:]
     if m >= n:
-        return QRResult(*_qr(_array(a), mode=mode))
-    q, r = _qr(_array(a)[..., :m], mode="reduced")
+        return QRResult(*_qr(as_array(a), mode=mode))
+    q, r = _qr(as_array(a)[..., :m], mode="reduced")
     return QRResult(q, concat([r, matmul(adjoint(q), a[..., m:])], -1))

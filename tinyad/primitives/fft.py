@@ -27,8 +27,8 @@ from ..devices import on
 from ..kinds import Function, linear
 from ..tensor import Tensor, unwrap
 from .indexing import take_slice
-from .joining import pad
-from .shaping import Axes, _array, astype, int_tuple, negative_axes, negative_axis, roll, shape_of
+from .padding import pad
+from .shaping import Axes, as_array, astype, int_tuple, negative_axes, negative_axis, roll, shape_of
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft", "irfft2",
@@ -101,7 +101,7 @@ def _refuse_complex(name: str, x: Array) -> None:
 
 def _one(name: str, primitive: Function, x: Array, n: int | None, axis: int, norm: str | None) -> Array:
     """A transform along one axis whose length is that of what it transforms."""
-    x = _array(x)
+    x = as_array(x)
     place = negative_axis(name, axis, len(x.shape))
     length = x.shape[place] if n is None else operator.index(n)
     x = _resized(name, x, (length,), (place,))
@@ -113,7 +113,7 @@ def _one(name: str, primitive: Function, x: Array, n: int | None, axis: int, nor
 
 def _of_half(name: str, primitive: Function, x: Array, n: int | None, axis: int, norm: str | None) -> Array:
     """A transform along one axis of the half of a Hermitian signal of length ``n``."""
-    x = _array(x)
+    x = as_array(x)
     place = negative_axis(name, axis, len(x.shape))
     length = 2 * (x.shape[place] - 1) if n is None else operator.index(n)
     if length < 1:
@@ -140,7 +140,7 @@ def _lengths(name: str, x: Array, s: Lengths, axes: Axes, least: int = 0) -> tup
 
 def _several(name: str, primitive: Function, x: Array, s: Lengths, axes: Axes, norm: str | None) -> Array:
     """A complex transform along several axes."""
-    x = _array(x)
+    x = as_array(x)
     lengths, places = _lengths(name, x, s, axes)
     return primitive(_resized(name, x, lengths, places), axes=tuple(places), norm=_normed(name, norm))
 
@@ -228,13 +228,13 @@ def ihfft(x: Array, n: int | None = None, axis: int = -1, norm: str | None = Non
 
 
 def _real_to_half(name: str, x: Array, s: Lengths, axes: Axes, norm: str | None) -> Array:
-    lengths, places = _lengths(name, _array(x), s, axes, least=1)
-    half = rfft(_resized(name, _array(x), lengths, places), None, places[-1], norm)
+    lengths, places = _lengths(name, as_array(x), s, axes, least=1)
+    half = rfft(_resized(name, as_array(x), lengths, places), None, places[-1], norm)
     return _fftn(half, axes=tuple(places[:-1]), norm=_normed(name, norm)) if places[:-1] else half
 
 
 def _half_to_real(name: str, x: Array, s: Lengths, axes: Axes, norm: str | None) -> Array:
-    x = _array(x)
+    x = as_array(x)
     lengths, places = _lengths(name, x, s, axes, least=1)
     if s is None:
         lengths[-1] = 2 * (lengths[-1] - 1)

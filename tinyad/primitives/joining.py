@@ -1,34 +1,26 @@
-"""Putting arrays together: concat, stack, pad, and what is made of them."""
+"""Putting arrays together: concat, stack, and what is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..backend import Array, module_of
-from ..kinds import jointly_linear, linear
-from ..tensor import unwrap
-from .elementwise import where
+from ..backend import Array
+from ..kinds import jointly_linear
 from .indexing import getitem, take_slice
-from .reductions import broadcast_to
 from .shaping import (
-    _at_least,
     as_arrays,
-    astype,
     atleast_1d,
     atleast_2d,
     atleast_3d,
-    int_tuple,
     negative_axis,
     ravel,
     reshape,
     shape_of,
-    trailing,
+    shaped_by_rank,
 )
 
-__all__ = ["append", "block", "column_stack", "concat", "dstack", "hstack", "pad", "stack", "vstack"]
+__all__ = ["append", "block", "column_stack", "concat", "dstack", "hstack", "stack", "vstack"]
 
 
 def _parts_of_concat(g: Array, parents: Sequence[Any], *, axis: int, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
@@ -154,7 +146,7 @@ def block(arrays: Any) -> Array:
     def joined(part: Any, level: int) -> Array:
         if isinstance(part, list):
             return concat([joined(inner, level - 1) for inner in part], -level)
-        return _at_least(next(remaining), [(1,) * (ndim - k) + (None,) * k for k in range(ndim)])
+        return shaped_by_rank(next(remaining), [(1,) * (ndim - k) + (None,) * k for k in range(ndim)])
 
     return joined(arrays, depth)
 
@@ -173,69 +165,3 @@ def _depth(arrays: Any) -> int:
     if len(depths) != 1:
         raise ValueError("block: the lists are empty or not equally deep; write [[a, b], [c, d]], or [a, b] for one row")
     return 1 + depths.pop()
-
-
-# ---- pad
-
-
-def _pad_forward(xp: Any, x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-    if not widths:  # NumPy refuses to pad a number
-        return x.copy()
-    lead = ((0, 0),) * (x.ndim - len(widths))
-    return xp.pad(x, lead + widths, constant_values=value)
-
-
-_pad = linear(
-    "pad",
-    lambda xp, x, widths: _pad_forward(xp, x, widths=widths, value=0),
-    lambda g, like, widths: getitem(
-        g, (..., *[slice(before, before + n) for (before, _), n in zip(widths, trailing(like, len(widths)), strict=True)])
-    ),
-)
-
-
-def pad(x: Array, pad_width: int | Sequence[Any], constant_values: float = 0) -> Array:
-    """``x`` surrounded by a constant.
-
-    Args:
-        pad_width: ``n`` for every side, ``(before, after)`` for every axis, or such a pair per axis.
-        constant_values: what to surround it with: a number; or a pair for before and after, or such a pair per axis.
-
-    Raises:
-        ValueError: if the widths do not fit the number of axes, or one is negative.
-    """
-    ndim = len(shape_of(x))
-    widths = _widths(pad_width, ndim)
-    x, values = as_arrays(x, constant_values)
-    if shape_of(values):
-        return _pad_by_sides(x, widths, broadcast_to(values, (ndim, 2)))
-    padded = _pad(x, widths=widths)
-    if isinstance(constant_values, (int, float)) and constant_values == 0:
-        return padded
-    module = module_of(unwrap(x))
-    inside = module.ones(shape_of(x), dtype=bool)
-    frame = _pad_forward(module, inside, widths=widths, value=False)
-    return where(frame, padded, astype(values, padded.dtype))
-
-
-def _pad_by_sides(x: Array, widths: Sequence[tuple[int, int]], values: Array) -> Array:
-    """With a value for each side; at the corners those of the later axes."""
-    for axis, (before, after) in enumerate(widths):
-        for pair, value in (((before, 0), values[axis, 0]), ((0, after), values[axis, 1])):
-            x = pad(x, [pair if i == axis else (0, 0) for i in range(len(widths))], value)
-    return x
-
-
-def _widths(pad_width: Any, ndim: int) -> tuple[Any, ...]:
-    if isinstance(pad_width, (int, np.integer)):
-        widths: tuple[Any, ...] = (2 * int_tuple(pad_width),) * ndim
-    elif len(pad_width) == 2 and all(isinstance(n, (int, np.integer)) for n in pad_width):
-        widths = (int_tuple(pad_width),) * ndim
-    else:
-        widths = tuple([2 * int_tuple(n) if isinstance(n, (int, np.integer)) else int_tuple(n) for n in pad_width])
-    if len(widths) != ndim or any(len(pair) != 2 or min(pair) < 0 for pair in widths):
-        raise ValueError(
-            f"pad: pad_width={pad_width!r} does not fit {ndim} axes; expected a number, a pair (before, after), or a pair "
-            f"for each axis, all at least 0"
-        )
-    return widths

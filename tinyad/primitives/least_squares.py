@@ -23,7 +23,7 @@ from .matrices import adjoint, as_columns, check_matrix, check_square, epsilon, 
 from .products import chain, matmul
 from .reductions import sum
 from .searching import count_nonzero
-from .shaping import _array, as_arrays, as_floating, matrix_transpose, shape_of, squeeze
+from .shaping import as_array, as_arrays, as_floating, matrix_transpose, shape_of, squeeze
 from .singular_values import svdvals, thin_svd
 from .steps import greater
 
@@ -88,7 +88,7 @@ def pinv(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any = No
     check_matrix("pinv", a)
     if hermitian:
         check_square("pinv", a)
-        a = hermitian_part(_array(a))
+        a = hermitian_part(as_array(a))
     if rcond is not None and rtol is not None:
         raise ValueError("pinv: got rcond and rtol; expected one of them")
     a, key, given = as_floating(a), "rcond" if rtol is None else "rtol", rcond if rtol is None else rtol

@@ -24,7 +24,7 @@ from .elementwise import log2, maximum, where
 from .matrices import adjoint, as_columns, check_square, identity_like
 from .products import matmul
 from .reductions import max as largest
-from .shaping import _array, as_arrays, as_floating, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
+from .shaping import as_array, as_arrays, as_floating, matrix_transpose, moveaxis, ravel, reshape, shape_of, squeeze
 from .steps import ceil, greater, isfinite, less
 from .triangles import tril, triu
 
@@ -156,7 +156,7 @@ def inv(a: Array) -> Array:
     array([[-0.25]])
     """
     check_square("inv", a)
-    return _or_singular("inv", a, lambda: _inv(_array(a)))
+    return _or_singular("inv", a, lambda: _inv(as_array(a)))
 
 
 def matrix_power(a: Array, n: int) -> Array:
@@ -175,7 +175,7 @@ def matrix_power(a: Array, n: int) -> Array:
     check_square("matrix_power", a)
     if not hasattr(n, "__index__"):
         raise TypeError(f"matrix_power: n={n!r}; expected an integer")
-    exponent, square = operator.index(n), inv(a) if n < 0 else _array(a)
+    exponent, square = operator.index(n), inv(a) if n < 0 else as_array(a)
     if exponent == 0:
         return where(False, square, identity_like(square))  # on the tape, with a derivative of 0
     factors = []

@@ -15,11 +15,12 @@ from ..tensor import unwrap
 from .complex import conj
 from .indexing import getitem
 from .reductions import sum
-from .shaping import _array, expand_dims, matrix_transpose, moveaxis, negative_axis, shape_of
+from .shaping import as_array, expand_dims, matrix_transpose, moveaxis, negative_axis, shape_of
+from .triangles import tril, triu
 
 __all__ = [
     "adjoint", "as_columns", "check_matrix", "check_square", "diagonal", "diagonal_matrix", "epsilon",
-    "hermitian_part", "identity_like", "scale_columns", "trace",
+    "hermitian_from", "hermitian_part", "identity_like", "scale_columns", "trace",
 ]  # fmt: skip
 
 
@@ -49,6 +50,18 @@ def adjoint(x: Array) -> Array:
 def hermitian_part(a: Array) -> Array:
     """``(a + adjoint(a)) / 2``; of a real matrix the symmetric part."""
     return 0.5 * (a + adjoint(a))
+
+
+def hermitian_from(name: str, a: Array, UPLO: str | None) -> Array:
+    """The Hermitian matrix that ``a`` stands for: its Hermitian part, or what a triangle of it says."""
+    check_square(name, a)
+    a = as_array(a)
+    if UPLO is None:
+        return hermitian_part(a)
+    if UPLO not in ("L", "U", "l", "u"):
+        raise ValueError(f"{name}: UPLO={UPLO!r}; expected 'L' for the lower triangle, 'U' for the upper, or None")
+    half = tril(a, -1) if UPLO in "Ll" else triu(a, 1)
+    return half + adjoint(half) + hermitian_part(a) * identity_like(a)
 
 
 def identity_like(x: Array) -> Array:
@@ -99,7 +112,7 @@ def diagonal(x: Array, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Arr
     m, n = shape_of(x)[-2:]
     count = max(min(m + min(offset, 0), n - max(offset, 0)), 0)
     steps = module_of(unwrap(x)).arange(count)
-    return getitem(_array(x), (..., steps + max(-offset, 0), steps + max(offset, 0)))
+    return getitem(as_array(x), (..., steps + max(-offset, 0), steps + max(offset, 0)))
 
 
 def trace(x: Array, offset: int = 0, axis1: int = -2, axis2: int = -1, dtype: Any = None) -> Array:

@@ -19,7 +19,7 @@ from .elementwise import maximum, where
 from .elementwise import where as choose
 from .reductions import broadcast_to, max, mean, min, root, sum, var
 from .searching import any, count_nonzero
-from .shaping import Axes, _array, astype, shape_of
+from .shaping import Axes, as_array, astype, shape_of
 from .sorting import argsort
 from .statistics import at_positions, cut_first, fractions, lines
 from .steps import equal, greater, isnan, logical_and, logical_not
@@ -37,7 +37,7 @@ def nan_to_num(
 
     The result is a new array; ``copy`` is there because NumPy has it.
     """
-    x = _array(x)
+    x = as_array(x)
     if is_complex(x):
         return from_parts(*[nan_to_num(part, copy, nan, posinf, neginf) for part in (real(x), imag(x))])
     if x.dtype.kind != "f":
@@ -109,7 +109,7 @@ def nanstd(
 
 
 def _extremum(extremum: Any, worst: float, x: Array, axis: Axes, keepdims: bool) -> Array:
-    if (x := _array(x)).dtype.kind not in "fc":  # nothing can be missing
+    if (x := as_array(x)).dtype.kind not in "fc":  # nothing can be missing
         return extremum(x, axis, keepdims)
     there = _present(x)
     found = extremum(where(there, x, worst), axis, keepdims)

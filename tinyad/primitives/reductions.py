@@ -19,7 +19,7 @@ from .complex import conj, imag, is_complex, real
 from .elementwise import abs as absolute
 from .elementwise import exp, maximum, minimum, sqrt, square
 from .elementwise import where as choose
-from .shaping import Axes, _array, as_arrays, astype, expand_dims, negative_axes, shape_of, trailing
+from .shaping import Axes, as_array, as_arrays, as_shape, astype, expand_dims, negative_axes, shape_of, trailing
 from .steps import equal
 
 __all__ = ["broadcast_to", "logsumexp", "max", "mean", "min", "norm", "ptp", "root", "std", "sum", "unbroadcast", "var"]
@@ -56,17 +56,17 @@ def _spread(x: Array, shape: tuple[int, ...]) -> Array:
     return _broadcast(x, rank=len(shape), shape=shape)
 
 
-def broadcast_to(x: Array, shape: Sequence[int]) -> Array:
+def broadcast_to(x: Array, shape: int | Sequence[int]) -> Array:
     """``x`` repeated along new and length-1 axes to ``shape``, without a copy.
 
     Raises:
         ValueError: if the shapes do not fit.
     """
-    old, new = shape_of(x), tuple(shape)
+    old, new = shape_of(x), as_shape(shape)
     fits = len(old) <= len(new) and all(a in (1, b) for a, b in zip(old[::-1], new[::-1], strict=False))
     if not fits:
         raise ValueError(f"broadcast_to: shape {old} does not broadcast to {new}; trailing axes must be equal or 1")
-    return _broadcast(_array(x), rank=len(old), shape=new)
+    return _broadcast(as_array(x), rank=len(old), shape=new)
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...], lead: int = 0) -> Array:
@@ -102,19 +102,19 @@ def sum(
     array([[0., 2.],
            [0., 2.]])
     """
-    x = _given(x, dtype, where, 0)
+    x = elements_to_reduce(x, dtype, where, 0)
     total = _sum(x, axis=negative_axes("sum", axis, len(shape_of(x))), keepdims=keepdims)
-    return _finished(total if initial is None else total + initial, dtype)
+    return total_in_dtype(total if initial is None else total + initial, dtype)
 
 
-def _finished(total: Array, dtype: Any) -> Array:
+def total_in_dtype(total: Array, dtype: Any) -> Array:
     """A total in the dtype that was asked for: NumPy's totals of short integers are in longer ones."""
     return total if dtype is None else astype(total, dtype, copy=False)
 
 
-def _given(x: Array, dtype: Any, where: Any, instead: Any) -> Array:
+def elements_to_reduce(x: Array, dtype: Any, where: Any, instead: Any) -> Array:
     """The elements to reduce, those that do not count replaced by one that changes nothing."""
-    x = _array(x) if dtype is None else astype(x, dtype)
+    x = as_array(x) if dtype is None else astype(x, dtype)
     return x if where is None else choose(where, x, instead)
 
 
@@ -137,7 +137,7 @@ def _count_where(where: Any, x: Array, axis: Axes, keepdims: bool) -> Array:
 
 def mean(x: Array, axis: Axes = None, keepdims: bool = False, *, dtype: Any = None, where: Any = None) -> Array:
     """Arithmetic mean along the axes."""
-    x = _given(x, dtype, None, 0)
+    x = elements_to_reduce(x, dtype, None, 0)
     if where is not None:
         return sum(x, axis, keepdims, where=where) / _count_where(where, x, axis, keepdims)
     return _mean(x, axis=negative_axes("mean", axis, len(shape_of(x))), keepdims=keepdims)
@@ -180,14 +180,14 @@ def _extremum(
     if where is not None:
         if initial is None:
             raise ValueError(f"{name}: where= leaves out elements, perhaps all; give initial=, the {name}imum of none")
-        x = choose(where, x, initial if shape_of(x) == () or _array(x).dtype.kind not in "fc" else worst)
+        x = choose(where, x, initial if shape_of(x) == () or as_array(x).dtype.kind not in "fc" else worst)
     axes = negative_axes(name, axis, len(shape_of(x)))
     if _count(shape_of(x), axes) == 0 and initial is not None:
         x, start = as_arrays(x, initial)
         return broadcast_to(astype(start, x.dtype), sum(x, axes, keepdims).shape)
     if _count(shape_of(x), axes) == 0:
         raise ValueError(f"{name}: the reduced axes of an array of shape {shape_of(x)} are empty; there is no {name}imum")
-    found = primitive(_array(x), axis=axes, keepdims=keepdims)
+    found = primitive(as_array(x), axis=axes, keepdims=keepdims)
     return found if initial is None else pair(found, initial)
 
 
@@ -237,7 +237,7 @@ def var(
     ``ddof`` is NumPy's other name of ``correction``. Where ``n - correction`` is not positive, NumPy divides by 0 and warns.
     """
     correction = correction if ddof is None else ddof
-    x = _given(x, dtype, None, 0)
+    x = elements_to_reduce(x, dtype, None, 0)
     axes = negative_axes("var", axis, len(shape_of(x)))
     if where is not None:
         squares = _square_of_length(x - mean(x, axes, True, where=where))
@@ -294,7 +294,7 @@ def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     1000.6931471805599
     """
     axes = negative_axes("logsumexp", axis, len(shape_of(x)))
-    return _logsumexp_primitive(_array(x), axis=axes, keepdims=keepdims)
+    return _logsumexp_primitive(as_array(x), axis=axes, keepdims=keepdims)
 
 
 def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
@@ -302,7 +302,7 @@ def norm(x: Array, axis: Axes = None, keepdims: bool = False, ord: float = 2) ->
 
     At zero the derivative is taken as 0, the subgradient of least norm.
     """
-    if not isinstance(ord, (int, float)) or ord < 1:
+    if not isinstance(ord, (int, float, np.integer, np.floating)) or ord < 1:
         raise ValueError(f"norm: ord={ord!r}; expected a number of at least 1, or math.inf")
     if ord == 2:
         return root(sum(_square_of_length(x), axis, keepdims))

@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import Array, asnumpy
 from .reductions import broadcast_to
 from .searching import known
-from .shaping import _array, as_shape, negative_axis, ravel, reshape, shape_of
+from .shaping import as_array, as_shape, negative_axis, ravel, reshape, shape_of
 from .taking import take
 
 __all__ = ["broadcast_arrays", "broadcast_shapes", "repeat", "resize", "tile"]
@@ -94,5 +94,5 @@ def resize(x: Array, shape: int | Sequence[int]) -> Array:
     if min(new, default=0) < 0:
         raise ValueError(f"resize: shape={shape!r}; expected lengths of at least 0")
     if not size:
-        return broadcast_to(_array(x).sum(), new)
+        return broadcast_to(as_array(x).sum(), new)
     return reshape(take(ravel(x), np.arange(math.prod(new)) % size, 0), new)

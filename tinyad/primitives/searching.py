@@ -10,7 +10,7 @@ from ..kinds import constant_like, nondifferentiable
 from ..tensor import unwrap
 from .elementwise import subtract
 from .indexing import getitem
-from .shaping import Axes, _array, as_arrays, expand_dims, negative_axes, negative_axis, ravel, reshape, shape_of
+from .shaping import Axes, as_array, as_arrays, expand_dims, negative_axes, negative_axis, ravel, reshape, shape_of
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argwhere", "count_nonzero", "digitize", "flatnonzero", "known", "nonzero", "searchsorted",
@@ -28,7 +28,7 @@ def _position(name: str, primitive: Callable[..., Array], x: Array, axis: int | 
     if axis is None:
         found = primitive(ravel(x), axis=-1)
         return reshape(found, (1,) * len(shape)) if keepdims else found
-    found = primitive(_array(x), axis=negative_axis(name, axis, len(shape)))
+    found = primitive(as_array(x), axis=negative_axis(name, axis, len(shape)))
     return expand_dims(found, axis) if keepdims else found
 
 
@@ -81,7 +81,7 @@ def nonzero(x: Array) -> tuple[Array, ...]:
     >>> ad.nonzero(np.array([[0.0, 7.0], [5.0, 0.0]]))
     (array([0, 1]), array([1, 0]))
     """
-    array = known("nonzero", _array(x))
+    array = known("nonzero", as_array(x))
     if array.ndim == 0:
         raise ValueError("nonzero: got a number, which has no axes to count along; use ad.atleast_1d, or x != 0")
     return tuple([constant_like(places, (x,)) for places in array.nonzero()])
@@ -94,7 +94,7 @@ def flatnonzero(x: Array) -> Array:
 
 def argwhere(x: Array) -> Array:
     """Where the elements are that are not zero: a matrix with a row of positions for each; see `nonzero`."""
-    array = known("argwhere", _array(x))
+    array = known("argwhere", as_array(x))
     return constant_like(module_of(array).argwhere(array), (x,))
 
 
@@ -159,7 +159,7 @@ _count_nonzero = nondifferentiable(
 
 
 def _over(name: str, primitive: Callable[..., Array], x: Array, axis: Axes, keepdims: bool) -> Array:
-    return primitive(_array(x), axis=negative_axes(name, axis, len(shape_of(x))), keepdims=keepdims)
+    return primitive(as_array(x), axis=negative_axes(name, axis, len(shape_of(x))), keepdims=keepdims)
 
 
 def any(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:

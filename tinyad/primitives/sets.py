@@ -13,7 +13,7 @@ from ..kinds import constant_like
 from ..tensor import unwrap
 from .elementwise import clip
 from .searching import known, searchsorted
-from .shaping import _array, as_arrays, shape_of
+from .shaping import as_array, as_arrays, as_floating, shape_of
 from .sorting import sort
 from .steps import equal, logical_not
 from .taking import add_along_axis, integers, take
@@ -48,7 +48,7 @@ class UniqueInverse(NamedTuple):
 
 
 def _found(name: str, x: Array, axis: int | None = None, equal_nan: bool = False) -> UniqueAll:
-    array = known(name, _array(x))
+    array = known(name, as_array(x))
     settings = {"return_index": True, "return_inverse": True, "return_counts": True, "equal_nan": equal_nan}
     _, first, inverse, counts = module_of(array).unique(array, axis=axis, **settings)
     inverse = inverse.reshape(array.shape if axis is None else -1)  # NumPy 2.0 gives other shapes than 2.1
@@ -132,7 +132,7 @@ def bincount(x: Array, weights: Array | None = None, minlength: int = 0) -> Arra
     """How often each of the numbers 0, 1, 2, ... comes in a vector of integers; with ``weights``, the sum of theirs.
 
     Args:
-        weights: one for each element; they are what is differentiated, and the result has their dtype.
+        weights: one for each element; they are what is differentiated, and the result has their dtype (float64 for integers).
         minlength: give at least so many results.
 
     Raises:
@@ -153,4 +153,4 @@ def bincount(x: Array, weights: Array | None = None, minlength: int = 0) -> Arra
         raise ValueError(
             f"bincount: weights of shape {shape_of(weights)} for x of shape {numbers.shape}; expected one for each"
         )
-    return add_along_axis(_array(weights), numbers, axis=-1, length=length, once=False)
+    return add_along_axis(as_floating(weights), numbers, axis=-1, length=length, once=False)

@@ -21,6 +21,7 @@ from .complex import is_complex, real
 from .transfer import to_device
 
 __all__ = [
+    "as_array",
     "as_arrays",
     "as_floating",
     "as_shape",
@@ -45,6 +46,7 @@ __all__ = [
     "rollaxis",
     "rot90",
     "shape_of",
+    "shaped_by_rank",
     "squeeze",
     "swapaxes",
     "trailing",
@@ -69,6 +71,8 @@ def negative_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(-ndim, 0))
     given = (axis,) if not isinstance(axis, (tuple, list)) else tuple(axis)
+    if ndim == 0 and given in ((0,), (-1,)):
+        return ()  # as in NumPy, where the sum of a number along axis 0 is the number
     for a in given:
         if not hasattr(a, "__index__"):
             raise TypeError(f"{name}: axis={axis!r}; expected an int, a tuple of ints, or None for all axes")
@@ -81,7 +85,8 @@ def negative_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
 def negative_axis(name: str, axis: int, ndim: int) -> int:
     """``axis`` counted from the end."""
     if not -ndim <= axis < ndim:
-        message = f"{name}: axis {axis} is out of bounds for an array with {ndim} axes; expected {-ndim} to {ndim - 1}"
+        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "a number has none"
+        message = f"{name}: axis {axis} is out of bounds for an array with {ndim} axes; {expected}"
         raise np.exceptions.AxisError(message)  # a ValueError and an IndexError, as NumPy's
     return int(axis - ndim if axis >= 0 else axis)  # a NumPy integer would be printed as one in programs
 
@@ -130,8 +135,8 @@ def reshape(x: Array, shape: int | Sequence[int], order: str = "C", *, copy: boo
         return _in_memory(x, transpose(reshape(transpose(x), new[::-1])), copy)
     new = _complete(new, old)
     if new == old and copy is None:
-        return _array(x)  # nothing to record
-    return _in_memory(x, _reshape_primitive(_array(x), rank=len(old), shape=new), copy)
+        return as_array(x)  # nothing to record
+    return _in_memory(x, _reshape_primitive(as_array(x), rank=len(old), shape=new), copy)
 
 
 def _in_memory(x: Array, arranged: Array, copy: bool | None) -> Array:
@@ -158,8 +163,8 @@ def _complete(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
     return new
 
 
-def _array(x: Array) -> Array:
-    """Python numbers as arrays; everything else as it is."""
+def as_array(x: Array) -> Array:
+    """Numbers and lists as arrays; everything else as it is."""
     return x if hasattr(x, "shape") else module_of(x).asarray(x)
 
 
@@ -171,7 +176,7 @@ def as_arrays(*values: Array) -> list[Array]:
 
 def as_floating(x: Array) -> Array:
     """Integers and booleans as float64; other numbers as they are."""
-    x = _array(x)
+    x = as_array(x)
     return x if x.dtype.kind in "fc" else astype(x, float)
 
 
@@ -204,7 +209,7 @@ def permute_dims(x: Array, axes: Sequence[int]) -> Array:
     ndim = len(shape_of(x))
     if sorted(axis + ndim if axis < 0 else axis for axis in axes) != list(range(ndim)):
         raise ValueError(f"permute_dims: axes={tuple(axes)} is not a permutation of the {ndim} axes of x")
-    return _permute(_array(x), axes=tuple([axis - ndim if axis >= 0 else axis for axis in axes]))
+    return _permute(as_array(x), axes=tuple([axis - ndim if axis >= 0 else axis for axis in axes]))
 
 
 matrix_transpose: Function = linear(
@@ -219,7 +224,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
     """The axes in reverse order, or in the order ``axes``; ``x.T``."""
     ndim = len(shape_of(x))
     if axes is None and ndim == 2:
-        return matrix_transpose(_array(x))
+        return matrix_transpose(as_array(x))
     return permute_dims(x, tuple(range(ndim))[::-1] if axes is None else axes)
 
 
@@ -282,17 +287,17 @@ def ravel(x: Array, order: str = "C") -> Array:
     return reshape(x, (-1,) if math.prod(shape_of(x)) else (0,), order)
 
 
-def _at_least(x: Array, shapes: Sequence[tuple[int | None, ...]]) -> Array:
+def shaped_by_rank(x: Array, shapes: Sequence[tuple[int | None, ...]]) -> Array:
     """``x`` with the shape for its number of axes, ``None`` standing for its own lengths; as it is where it has more."""
     old = shape_of(x)
     if len(old) >= len(shapes):
-        return _array(x)
+        return as_array(x)
     lengths = iter(old)
     return reshape(x, tuple([next(lengths) if n is None else n for n in shapes[len(old)]]))
 
 
 def _of_each(shapes: Sequence[tuple[int | None, ...]], arrays: Sequence[Array]) -> Array | tuple[Array, ...]:
-    results = tuple([_at_least(x, shapes) for x in arrays])
+    results = tuple([shaped_by_rank(x, shapes) for x in arrays])
     return results[0] if len(results) == 1 else results
 
 
@@ -323,7 +328,7 @@ _flip: Function = linear("flip", lambda xp, x, axes: xp.flip(x, axes), lambda g,
 
 def flip(x: Array, axis: Axes = None) -> Array:
     """Reverse the order of the elements along the axes (all of them by default)."""
-    return _flip(_array(x), axes=negative_axes("flip", axis, len(shape_of(x))))
+    return _flip(as_array(x), axes=negative_axes("flip", axis, len(shape_of(x))))
 
 
 def fliplr(x: Array) -> Array:
@@ -356,7 +361,7 @@ def rot90(x: Array, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
         lambda x: flip(x, (first, second)),
         lambda x: flip(swapaxes(x, first, second), second),
     ]
-    return turns[k % 4](_array(x))
+    return turns[k % 4](as_array(x))
 
 
 _roll: Function = linear(
@@ -376,7 +381,7 @@ def roll(x: Array, shift: int | Sequence[int], axis: Axes = None) -> Array:
     if len(shifts) != len(axes):
         raise ValueError(f"roll: got {len(shifts)} shifts for {len(axes)} axes; give one for each, or one number for all")
     ndim = len(shape_of(x))
-    return _roll(_array(x), shift=shifts, axes=tuple([negative_axis("roll", a, ndim) for a in axes]))
+    return _roll(as_array(x), shift=shifts, axes=tuple([negative_axis("roll", a, ndim) for a in axes]))
 
 
 # ---- dtype
@@ -402,11 +407,11 @@ def astype(x: Array, dtype: Any, *, copy: bool = True, device: str | None = None
     if not copy and getattr(x, "dtype", None) == target:
         return x
     if target.kind not in "fc":
-        return _as_integers(_array(x), dtype=target)
+        return _as_integers(as_array(x), dtype=target)
     if target.kind == "f" and is_complex(x):
         message = "astype: the imaginary part of complex numbers is lost; take ad.real(x) if it is meant to be"
         warnings.warn(message, np.exceptions.ComplexWarning, stacklevel=2)
-    return in_dtype(_array(x), target)
+    return in_dtype(as_array(x), target)
 
 
 def in_dtype(x: Array, dtype: Any) -> Array:

@@ -20,7 +20,7 @@ from .degenerate import INSTEAD, off_diagonal, over_gaps, quotient, rounding, tu
 from .elementwise import sign
 from .matrices import adjoint, as_columns, check_matrix, check_square, diagonal, diagonal_matrix, hermitian_part, scale_columns
 from .products import matmul
-from .shaping import _array, expand_dims, matrix_transpose
+from .shaping import as_array, expand_dims, matrix_transpose
 
 __all__ = ["SVDResult", "svd", "svdvals", "thin_svd"]
 
@@ -137,7 +137,7 @@ def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian
     array([2., 1.])
     """
     check_matrix("svd", a)
-    a = _array(a)
+    a = as_array(a)
     if hermitian:
         check_square("svd", a)
         a = hermitian_part(a)
@@ -156,4 +156,4 @@ def svdvals(a: Array) -> Array:
            [ 0., -1.]])
     """
     check_matrix("svdvals", a)
-    return _svdvals(_array(a), compute_uv=False)
+    return _svdvals(as_array(a), compute_uv=False)

@@ -13,7 +13,7 @@ from ..backend import Array
 from ..kinds import constant_like, nondifferentiable
 from ..tensor import unwrap
 from .indexing import take_slice
-from .shaping import _array, as_shape, flip, negative_axis, ravel, shape_of
+from .shaping import as_array, as_shape, flip, negative_axis, ravel, shape_of
 from .taking import taken_once
 
 __all__ = ["TopK", "argpartition", "argsort", "lexsort", "partition", "sort", "topk"]
@@ -46,7 +46,7 @@ def argsort(
         return argsort(ravel(x), -1, kind, descending=descending)
     place = negative_axis("argsort", axis, len(shape_of(x)))
     if not descending:
-        return _argsort(_array(x), axis=place)
+        return _argsort(as_array(x), axis=place)
     # read from behind, so that equal elements are in order again when the result is read from behind too
     last = shape_of(x)[place] - 1
     return last - flip(_argsort(flip(x, place), axis=place), place)
@@ -69,7 +69,7 @@ def sort(
 
 def _constant(x: Array) -> Array:
     """The array alone: an order is worked out off the tape."""
-    return unwrap(_array(x))
+    return unwrap(as_array(x))
 
 
 class TopK(NamedTuple):
@@ -110,7 +110,7 @@ def argpartition(x: Array, kth: int | Sequence[int], axis: int | None = -1) -> A
     numbers = [operator.index(k) for k in as_shape(kth)]
     if not all(-length <= k < length for k in numbers):
         raise ValueError(f"argpartition: kth={kth} for an axis of length {length}; expected {-length} to {length - 1}")
-    return _argpartition(_array(x), kth=tuple([k % length for k in numbers]), axis=place)
+    return _argpartition(as_array(x), kth=tuple([k % length for k in numbers]), axis=place)
 
 
 def partition(x: Array, kth: int | Sequence[int], axis: int | None = -1) -> Array:
@@ -127,7 +127,7 @@ def lexsort(keys: Sequence[Array] | Array, axis: int = -1) -> Array:
     >>> ad.lexsort([np.array([2, 1, 0]), np.array([5, 4, 5])])
     array([1, 2, 0])
     """
-    columns = [_array(keys[i]) for i in range(len(keys))]
+    columns = [as_array(keys[i]) for i in range(len(keys))]
     if not columns:
         raise ValueError("lexsort: got no keys; expected at least one")
     order = argsort(columns[0], axis)

@@ -19,8 +19,10 @@ import numpy as np
 from ..backend import Array, common_module, is_array, module_of
 from ..kinds import Function, elementwise, nondifferentiable
 from ..tensor import unwrap
+from .elementwise import abs as absolute
 from .elementwise import (
-    _absorb_times,
+    absorb_times,
+    add,
     cbrt,
     cos,
     exp,
@@ -35,7 +37,6 @@ from .elementwise import (
     softplus,
     where,
 )
-from .elementwise import abs as absolute
 from .steps import equal, floor, greater, less, less_equal, logical_and
 
 __all__ = [
@@ -47,7 +48,7 @@ __all__ = [
 
 
 def _special(
-    name: str, *partials: Any, operands: tuple[str, ...] = ("x", "y"), times: Function = _absorb_times, doc: str = ""
+    name: str, *partials: Any, operands: tuple[str, ...] = ("x", "y"), times: Function = absorb_times, doc: str = ""
 ) -> Function:
     """A function with partial derivatives that are infinite somewhere."""
     function = elementwise(name, *partials, forward=f"scipy.special.{name}", operands=operands, times=times, doc=doc)
@@ -237,7 +238,7 @@ def _order(name: str, n: Any) -> int:
 
 def factorial(x: Array) -> Array:
     """``gamma(x + 1)``."""
-    return gamma(x + 1.0)
+    return gamma(add(x, 1.0))
 
 
 def multigammaln(a: Array, d: int) -> Array:

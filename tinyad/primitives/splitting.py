@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..backend import Array
 from .indexing import getitem, take_slice
-from .shaping import _array, negative_axis, shape_of
+from .shaping import as_array, negative_axis, shape_of
 
 __all__ = ["array_split", "dsplit", "hsplit", "split", "unstack", "vsplit"]
 
@@ -43,7 +43,7 @@ def array_split(x: Array, indices_or_sections: Sections, axis: int = 0) -> list[
         inner = [operator.index(i) for i in indices_or_sections]  # type: ignore[union-attr]
     ends = [0, *inner, length]
     # an end may be negative or beyond the last element, as those of a slice
-    return [take_slice(_array(x), place, start, stop) for start, stop in itertools.pairwise(ends)]
+    return [take_slice(as_array(x), place, start, stop) for start, stop in itertools.pairwise(ends)]
 
 
 def split(x: Array, indices_or_sections: Sections, axis: int = 0) -> list[Array]:
@@ -88,4 +88,4 @@ def unstack(x: Array, axis: int = 0) -> tuple[Array, ...]:
     """
     place = negative_axis("unstack", axis, len(shape_of(x)))
     after = [slice(None)] * (-place - 1)
-    return tuple([getitem(_array(x), (..., i, *after)) for i in range(shape_of(x)[place])])
+    return tuple([getitem(as_array(x), (..., i, *after)) for i in range(shape_of(x)[place])])

@@ -20,7 +20,7 @@ from .indexing import getitem
 from .joining import concat, stack
 from .reductions import broadcast_to
 from .searching import flatnonzero, known
-from .shaping import _array, as_arrays, astype, moveaxis, negative_axis, ravel, reshape, shape_of
+from .shaping import as_array, as_arrays, astype, moveaxis, negative_axis, ravel, reshape, shape_of
 from .steps import floor_divide
 
 __all__ = [
@@ -84,7 +84,7 @@ add_along_axis: Function = linear(
 
 def taken_once(x: Array, indices: Array, axis: int) -> Array:
     """`take_along_axis` for an axis counted from the end and indices that name no element twice, such as an order."""
-    return _take(_array(x), unwrap(indices), axis=axis, once=True)
+    return _take(as_array(x), unwrap(indices), axis=axis, once=True)
 
 
 # ---- indices
@@ -131,7 +131,7 @@ def take(x: Array, indices: Array, axis: int | None = None, mode: str = "raise")
         return take(ravel(x), indices, 0, mode)
     place = negative_axis("take", axis, len(shape_of(x)))
     numbers = _within("take", integers("take", indices, x), shape_of(x)[place], mode)
-    table = Tensor(_array(x)) if not isinstance(x, Tensor) and not is_mutable(numbers) else _array(x)
+    table = Tensor(as_array(x)) if not isinstance(x, Tensor) and not is_mutable(numbers) else as_array(x)
     return getitem(table, (..., numbers, *[slice(None)] * (-place - 1)))
 
 
@@ -167,7 +167,7 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> Array:
             f"take_along_axis: indices of shape {numbers.shape} for x of shape {shape}; all axes but {axis} must fit"
         )
     full, of_numbers = ((*common[:at], n, *common[at + 1 :]) for n in (shape[at], numbers.shape[at]))
-    x = _array(x) if shape == full else broadcast_to(x, full)
+    x = as_array(x) if shape == full else broadcast_to(x, full)
     return _take(x, numbers if numbers.shape == of_numbers else broadcast_to(numbers, of_numbers), axis=place, once=False)
 
 
@@ -246,7 +246,7 @@ def piecewise(x: Array, conditions: Any, functions: Sequence[Any], *args: Any, *
     out = values.pop() if len(values) > len(pieces) else 0
     for condition, value in zip(pieces, values, strict=True):
         out = where(condition, value, out)
-    return astype(out, unwrap(_array(x)).dtype)
+    return astype(out, unwrap(as_array(x)).dtype)
 
 
 # ---- without some elements, with more
@@ -279,7 +279,7 @@ def insert(x: Array, obj: Any, values: Array, axis: int | None = None) -> Array:
     """
     if axis is None:
         return insert(ravel(x), obj, values, 0)
-    array, shape = _array(x), list(shape_of(x))
+    array, shape = as_array(x), list(shape_of(x))
     place = negative_axis("insert", axis, len(shape))
     places = _host("insert", obj)
     added = astype(values if hasattr(values, "shape") else module_of(unwrap(array)).asarray(values), array.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backend import Array
 from ..kinds import Function, linear
-from .shaping import _array, shape_of
+from .shaping import as_array, shape_of
 
 __all__ = ["tril", "triu"]
 
@@ -34,4 +34,4 @@ def triu(x: Array, k: int = 0) -> Array:
 def _triangle(name: str, primitive: Function, x: Array, k: int) -> Array:
     if len(shape_of(x)) < 2:
         raise ValueError(f"{name}: x has shape {shape_of(x)}; expected matrices, (..., m, n)")
-    return primitive(_array(x), k=int(k))
+    return primitive(as_array(x), k=int(k))

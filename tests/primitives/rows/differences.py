@@ -72,6 +72,18 @@ def interpolated(interp: Any, cumsum: Any) -> Any:
     return lambda x, gaps, heights, **settings: interp(x, cumsum(gaps), heights, **settings)
 
 
+def phases(draw: Draw) -> Any:
+    """Angles whose neighbours differ by nearly a whole number of turns, never by a half."""
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    random = np.random.default_rng(draw(SEEDS))
+    turns = random.integers(-3, 4, size=shape)
+    return (2.0 * np.pi * turns + random.uniform(-1.0, 1.0, size=shape),), {
+        "axis": axis,
+        "discont": draw(st.sampled_from([None, 8.0])),
+    }
+
+
 ROWS: list[Row] = [
     of("diff", differences, "subtract", reference=numpy_diff),
     of("ediff1d", with_axis(), "subtract", function=lambda x, axis: ad.ediff1d(x, to_begin=1.0), reference=lambda x, axis: np.ediff1d(x, to_begin=x.dtype.type(1.0))),
@@ -81,4 +93,5 @@ ROWS: list[Row] = [
     of("gradient on points", slopes, "subtract", function=lambda y, gaps, **params: ad.gradient(y, ad.cumsum(gaps), **params), reference=lambda y, gaps, **params: np.gradient(y, np.cumsum(gaps), **params)),
     of("interp", interpolations, "take_along_axis", function=interpolated(ad.interp, ad.cumsum), reference=interpolated(np.interp, np.cumsum)),
     of("interp with a period", turns, "take_along_axis", function=interpolated(ad.interp, ad.cumsum), reference=interpolated(np.interp, np.cumsum)),
+    of("unwrap", phases, "cumsum", function=ad.unwrap, reference=np.unwrap),
 ]  # fmt: skip
