@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 import tinyad as ad
-from tinyad.kinds import _multiply_reusing
+from tinyad.kinds import PRIMITIVES, _multiply_reusing, linear
 
 x = np.array([0.3, 0.5])
 
@@ -58,3 +60,25 @@ def test_lists_beside_tensors_are_arrays_for_the_rules_too() -> None:
     np.testing.assert_allclose(found, [2.0 * x[0], 3.0 * x[1] ** 2], rtol=1e-15)
     found = ad.grad(lambda y: ad.sum(ad.divide([2.0, 3.0], y)))(x)
     np.testing.assert_allclose(found, [-2.0 / x[0] ** 2, -3.0 / x[1] ** 2], rtol=1e-15)
+
+
+def test_functions_know_where_they_were_declared_and_what_they_are() -> None:
+    assert ad.sin.__module__ == "tinyad.primitives.elementwise" and pickle.loads(pickle.dumps(ad.sin)) is ad.sin
+    assert ad.cos.__doc__ == "Elementwise ``cos``, as NumPy's."
+
+
+def test_constants_of_each_example_are_refused_without_a_rule_and_named() -> None:
+    try:
+        scaled = linear("scaled for a test", lambda xp, x, by: x * by, lambda g, like, by: scaled(g, by))
+        with pytest.raises(TypeError, match=r"scaled for a test: operand 1 differs from example to example"):
+            ad.vmap(scaled)(np.ones((2, 3)), np.ones((2, 3)))
+    finally:
+        PRIMITIVES.pop("scaled for a test", None)
+
+
+def test_what_is_written_through_a_slice_is_refused() -> None:
+    y = ad.tensor(np.zeros(3))
+    y = y * 1.0
+    part = y[:2]
+    with pytest.raises(TypeError, match=r"another Tensor, of shape \(3,\), shows the same"):
+        part[0] = 1.0
