@@ -47,6 +47,7 @@ def test_large_partial_derivatives_are_overwritten_only_in_their_dtype() -> None
     assert _multiply_reusing(cotangent, partial) is partial
     np.testing.assert_array_equal(partial, cotangent)
     np.testing.assert_array_equal(_multiply_reusing(cotangent, np.ones(5000, np.float32)), cotangent)
+    assert _multiply_reusing(np.ones((2, 5000)), partial).shape == (2, 5000)
 
 
 def test_constants_beside_a_batch_are_repeated_as_often_as_there_are_examples() -> None:
@@ -65,6 +66,7 @@ def test_lists_beside_tensors_are_arrays_for_the_rules_too() -> None:
 def test_functions_know_where_they_were_declared_and_what_they_are() -> None:
     assert ad.sin.__module__ == "tinyad.primitives.elementwise" and pickle.loads(pickle.dumps(ad.sin)) is ad.sin
     assert ad.cos.__doc__ == "Elementwise ``cos``, as NumPy's."
+    assert ad.floor.__doc__.startswith("Elementwise ``floor``, as NumPy's; it has no derivative")
 
 
 def test_constants_of_each_example_are_refused_without_a_rule_and_named() -> None:

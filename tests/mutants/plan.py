@@ -32,6 +32,14 @@ EXAMPLES = {
 EVERYWHERE = ("tests/engine/test_mutants.py",)
 """Tests written for mutants that nothing else noticed come first of all."""
 
+WIDER = (
+    "engine/test_lists_and_corners_of_calls.py", "primitives/test_unusual_arguments.py", "engine/test_protocols.py",
+    "engine/test_assignment.py", "primitives/test_arranging.py", "primitives/test_reductions.py", "primitives/test_sorting.py",
+    "primitives/test_taking.py", "primitives/test_linalg_calls.py", "array_api/test_devices.py", "engine/test_pickle.py",
+    "engine/test_vmap.py",
+)  # fmt: skip
+"""What a mutant that those for its file did not notice meets next: tests of many files, half a minute or so."""
+
 # One wrong operator in place of each right one: eleven of them teach no more, and a mutant costs seconds.
 WRONG = {
     "Add": ["Sub"], "Sub": ["Add"], "Mul": ["Div"], "Div": ["Mul"], "FloorDiv": ["Mul"], "Mod": ["Mul"], "Pow": ["Mul"],
@@ -65,6 +73,12 @@ def tests_of(file: str) -> list[str]:
         of_file = f"tests/primitives/test_{Path(file).stem}.py"
         chosen = [*rows, of_file, "tests/engine/test_errors.py", "tests/engine/test_corners.py"]
     return [test for test in (*EVERYWHERE, *chosen) if (CHECKOUT / test.partition("::")[0]).exists()]
+
+
+def wider_tests_of(file: str) -> list[str]:
+    """More tests for a file, for mutants that `tests_of` did not notice."""
+    batched = [f"tests/primitives/test_batch.py::test_row[{row}]" for row in _rows(file)]
+    return [*batched, *[f"tests/{path}" for path in WIDER]]
 
 
 def _rows(file: str) -> list[str]:

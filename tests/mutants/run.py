@@ -70,6 +70,13 @@ class _WithoutWords(ast.NodeTransformer):
         plain = ast.Pass() if node.value is None else ast.Assign([node.target], self.visit(node.value))
         return ast.copy_location(plain, node)
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Without the ``strict`` of `zip`, which only says what is so anyway."""
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "zip":
+            node.keywords = [k for k in node.keywords if k.arg != "strict"]
+        return node
+
     def _body(self, node: Any) -> ast.AST:
         self.generic_visit(node)
         node.body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
@@ -125,14 +132,8 @@ def copy_checkout(target: Path) -> None:
 
 def run(file: str, sample: int | None, again: bool, deadline: float) -> None:
     """Run the mutants of a file that have no result yet, in the copy of the checkout that is the current folder."""
-    tests = plan.tests_of(file)
-    options = "-x -q --no-header --tb=line -p no:cacheprovider --hypothesis-seed=0"
-    command = f"{shlex.quote(sys.executable)} -m pytest {options} {shlex.join(tests)}"
-    start = time.monotonic()
-    outcome, output = run_tests(command, 3600)
-    if outcome is not TestOutcome.SURVIVED:
-        sys.exit(f"{file}: its tests fail without any mutant; expected them to pass.\n{output}")
-    patience = 30 + 3 * (time.monotonic() - start)
+    commands = [_command(tests(file)) for tests in (plan.tests_of, plan.wider_tests_of)]
+    patience = [_patience(file, command) for command in commands]
     with use_db(str(database(file))) as db:
         if not db.num_work_items:
             db.add_work_items(mutants(file))
@@ -141,10 +142,26 @@ def run(file: str, sample: int | None, again: bool, deadline: float) -> None:
         done = {job for job, _ in db.results}
         for item in chosen(db, sample):
             if item.job_id not in done and time.monotonic() < deadline:
-                result = mutate_and_test(item.mutations, command, patience)
+                result = mutate_and_test(item.mutations, commands[0], patience[0])
+                if result.test_outcome is TestOutcome.SURVIVED:
+                    result = mutate_and_test(item.mutations, commands[1], patience[1])
                 db.set_result(item.job_id, result)
                 if result.test_outcome is TestOutcome.SURVIVED:
                     print(f"  survived  {describe(item, result)}", flush=True)
+
+
+def _command(tests: list[str]) -> str:
+    options = "-x -q --no-header --tb=line -p no:cacheprovider --hypothesis-seed=0"
+    return f"{shlex.quote(sys.executable)} -m pytest {options} {shlex.join(tests)}"
+
+
+def _patience(file: str, command: str) -> float:
+    """After how many seconds a mutant that still runs counts as killed: three times what the tests take without one, and more."""
+    start = time.monotonic()
+    outcome, output = run_tests(command, 3600)
+    if outcome is not TestOutcome.SURVIVED:
+        sys.exit(f"{file}: its tests fail without any mutant; expected them to pass.\n{output}")
+    return 30 + 3 * (time.monotonic() - start)
 
 
 def chosen(db: WorkDB, sample: int | None) -> list[WorkItem]:
