@@ -1,0 +1,42 @@
+"""Ordinary differential equations: integrators, and every way to the gradient of what they compute."""
+
+from tinyad.models.ode.adjoints import (
+    Adjoint,
+    Backsolve,
+    Checkpoint,
+    Discrete,
+    Forward,
+    Interpolating,
+    Reversible,
+    Symplectic,
+    Tape,
+)
+from tinyad.models.ode.field import Field
+from tinyad.models.ode.ledger import Ledger
+from tinyad.models.ode.methods import METHODS
+from tinyad.models.ode.odeint import odeint
+from tinyad.models.ode.reversible import SEMI_IMPLICIT_EULER, VERLET, Kicks, Leapfrog, ReversibleHeun
+from tinyad.models.ode.runge_kutta import RungeKutta
+from tinyad.models.ode.stepper import Stepper
+from tinyad.models.ode.tableau import (
+    DOPRI5,
+    EULER,
+    HEUN,
+    IMPLICIT_EULER,
+    IMPLICIT_MIDPOINT,
+    MIDPOINT,
+    RALSTON3,
+    RK4,
+    TABLEAUX,
+    TRAPEZOID,
+    Tableau,
+    Violation,
+    check_tableau,
+)
+
+__all__ = [
+    "DOPRI5", "EULER", "HEUN", "IMPLICIT_EULER", "IMPLICIT_MIDPOINT", "METHODS", "MIDPOINT", "RALSTON3", "RK4",
+    "SEMI_IMPLICIT_EULER", "TABLEAUX", "TRAPEZOID", "VERLET", "Adjoint", "Backsolve", "Checkpoint", "Discrete", "Field",
+    "Forward", "Interpolating", "Kicks", "Leapfrog", "Ledger", "Reversible", "ReversibleHeun", "RungeKutta", "Stepper",
+    "Symplectic", "Tableau", "Tape", "Violation", "check_tableau", "odeint",
+]  # fmt: skip

@@ -1,0 +1,79 @@
+"""The continuous adjoint: the adjoint equation beside the equation itself, both solved backwards in time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from tinyad.models.ode.adjoints.base import Adjoint
+from tinyad.models.ode.field import Field
+from tinyad.models.ode.grids import Grid
+from tinyad.models.ode.run import Run
+from tinyad.models.ode.spaces import add, scale, zeros_like
+
+__all__ = ["Backsolve"]
+
+
+class Backsolve(Adjoint):
+    """Differentiate, then discretise: ``(y, lambda, q)' = (f, -f_y' lambda, -f_theta' lambda)`` from t1 back to t0.
+
+    The gradient is that of the exact solution up to the error of the method, not that of the solution as computed: their gap
+    falls with the order of the method. The equation backwards may be unstable where it was stable forwards: an error of
+    rounding then grows like ``exp(|lambda| T)``, and the gradient is lost whatever the number of steps.
+
+    Memory: one state, and those to restart from.
+
+    Args:
+        restarts: at how many times between those asked for to start again from the state of the way there.
+
+    Source: R. Chen, Y. Rubanova, J. Bettencourt, D. Duvenaud, "Neural ordinary differential equations", 2018, algorithm 1;
+    restarts: A. Gholami, K. Keutzer, G. Biros, "ANODE", 2019.
+    """
+
+    exact = False
+
+    def __init__(self, restarts: int = 0) -> None:
+        if isinstance(restarts, bool) or not hasattr(restarts, "__index__") or restarts < 0:
+            raise ValueError(f"Backsolve: restarts={restarts!r}; expected a whole number of at least 0")
+        self.restarts = restarts
+
+    def check(self, run: Run) -> None:
+        if run.field.paired:
+            raise TypeError(
+                f"Backsolve: {run.stepper.name!r} moves a pair in turn, but the equation and its adjoint together are no such "
+                f"pair. Take adjoint=Reversible(), which is exact and needs no more memory"
+            )
+
+    def forward(self, run: Run, y0: Any, theta: Any) -> tuple[list[Any], Any]:
+        steps = run.grid.steps
+        again = {k * steps // (self.restarts + 1) for k in range(1, self.restarts + 1)}
+        stops = sorted({0, *again, *run.grid.saved})
+        state, values = run.start(y0, theta), {0: y0}
+        for here, following in itertools.pairwise(stops):
+            state, _ = run.advance(state, theta, here, following)
+            values[following] = run.stepper.value(state)
+        run.ledger.hold(len(values) - 1)
+        return [values[n] for n in run.grid.saved], values
+
+    def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
+        def both(t: Any, state: Any, theta: Any) -> Any:
+            y, multiplier, _ = state
+            slope, pull = run.field.vjp(t, y, theta)
+            of_y, of_theta = pull(multiplier)
+            return slope, scale(-1.0, of_y), scale(-1.0, of_theta)
+
+        jumps = dict(zip(run.grid.saved, cotangents, strict=True))
+        multiplier, of_theta = zeros_like(y0), zeros_like(theta)
+        stops = sorted({0, *saved})
+        for end, start in zip(stops[-2::-1], stops[:0:-1], strict=True):
+            if start in jumps:
+                multiplier = add(multiplier, jumps[start])
+            backwards = Run(
+                run.stepper, Field(both, run.ledger, counted=False), Grid(run.grid.times[end : start + 1][::-1], (start - end,))
+            )
+            state = backwards.start((saved[start], multiplier, of_theta), theta)
+            state, _ = backwards.advance(state, theta, 0, start - end)
+            _, multiplier, of_theta = run.stepper.value(state)
+        run.ledger.hold(1 - len(saved))
+        return add(multiplier, jumps[0]) if 0 in jumps else multiplier, of_theta

@@ -1,0 +1,36 @@
+"""What every way to the gradient of a solution is: a way there, and a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinyad.models.ode.run import Run
+
+__all__ = ["Adjoint"]
+
+
+class Adjoint:
+    """Base of the strategies.
+
+    Attributes:
+        exact: whether the gradient is that of the solution as computed, up to rounding; otherwise it is one of the exact
+            solution's up to the error of the method. Only what is exact has second derivatives.
+    """
+
+    exact = True
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+    def check(self, run: Run) -> None:
+        """Refuse a method that the strategy is not for."""
+
+    def forward(self, run: Run, y0: Any, theta: Any) -> tuple[list[Any], Any]:
+        """The solution at the times asked for, and what the way back needs."""
+        raise NotImplementedError
+
+    def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
+        """The cotangents of ``y0`` and ``theta``, for those of the solution at the times asked for."""
+        raise NotImplementedError

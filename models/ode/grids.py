@@ -1,0 +1,100 @@
+"""The times at which a solution is computed, and those at which it is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinyad import tree
+from tinyad.backend import asnumpy, module_of
+from tinyad.tensor import Tensor, unwrap
+from tinyad.tracing import Traced, innermost
+
+__all__ = ["Grid", "fixed_grid", "is_traced"]
+
+
+def is_traced() -> bool:
+    """Whether a function is being written down, so that a loop must be one operation."""
+    return innermost() is not None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Times of steps, in order forwards or backwards in time.
+
+    Attributes:
+        times: of all states, from the initial to the final one; Python numbers, or Tensors if the bounds are on the tape.
+        saved: the numbers of the times at which the solution is asked for; the last is that of the final time.
+    """
+
+    times: tuple[Any, ...]
+    saved: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return len(self.times) - 1
+
+    def length(self, n: int) -> Any:
+        """The length of step ``n``."""
+        return self.times[n + 1] - self.times[n]
+
+    @property
+    def segments(self) -> list[tuple[int, int]]:
+        """The pieces between one time asked for and the next."""
+        return list(zip((0, *self.saved[:-1]), self.saved, strict=True))
+
+    def columns(self, first: int, last: int, like: Any) -> tuple[Any, Any]:
+        """Times and lengths of the steps ``first`` to ``last``: lists, or in a trace arrays in the dtype of ``like``."""
+        times = list(self.times[first:last])
+        lengths = [self.length(n) for n in range(first, last)]
+        if not is_traced():
+            return times, lengths
+        leaf = unwrap(tree.leaves(like)[0])
+        dtype = leaf.dtype if leaf.dtype.kind == "f" else np.zeros(0, leaf.dtype).real.dtype
+        module = np if isinstance(leaf, Traced) else module_of(leaf)
+        return module.asarray(times, dtype), module.asarray(lengths, dtype)
+
+
+def fixed_grid(t0: Any, t1: Any, steps: int, times: Sequence[float] | None) -> Grid:
+    """Equal steps between the times asked for, about ``steps`` in all.
+
+    Each of those times is one of the grid: between two of them there are as many equal steps as keep them no longer than
+    ``(t1 - t0) / steps``.
+    """
+    if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1:
+        raise ValueError(f"odeint: steps={steps!r}; expected a whole number of at least 1")
+    if times is None:
+        length = (t1 - t0) / steps
+        return Grid((*[t0 + n * length for n in range(steps)], t1), (steps,))
+    asked = requested(t0, t1, times)
+    grid, saved = [t0], []
+    for after in asked:
+        count = max(1, math.ceil(steps * (after - grid[-1]) / (t1 - t0) - 1e-9)) if after != grid[-1] else 0
+        start = grid[-1]
+        grid += [start + (after - start) * k / count for k in range(1, count)] + [after] * (count > 0)
+        saved.append(len(grid) - 1)
+    return Grid(tuple(grid), tuple(saved))
+
+
+def requested(t0: float, t1: float, times: Any) -> list[float]:
+    """The times asked for, checked: within the interval, in its direction, none twice."""
+    if isinstance(times, Tensor) and times.node is not None:
+        raise TypeError("odeint: times is on the tape; a derivative by the times asked for does not exist here. Give numbers")
+    asked = [float(t) for t in asnumpy(module_of(unwrap(times)).asarray(unwrap(times))).ravel()]
+    if not asked:
+        raise ValueError("odeint: times is empty; leave it out for the final state alone")
+    direction = math.copysign(1.0, t1 - t0)
+    for k, (before, t) in enumerate(zip((t0, *asked), asked, strict=False)):
+        if not direction * (t - before) >= 0 or (k and t == before):
+            raise ValueError(
+                f"odeint: times[{k}]={t:g} comes after {before:g}; from t0={t0:g} to t1={t1:g} they must "
+                f"{'rise' if direction > 0 else 'fall'} strictly"
+            )
+    if direction * (t1 - asked[-1]) < 0:
+        raise ValueError(f"odeint: times[{len(asked) - 1}]={asked[-1]:g} lies beyond t1={t1:g}; make the interval longer")
+    return asked
