@@ -1,5 +1,6 @@
 """Ordinary differential equations: integrators, and every way to the gradient of what they compute."""
 
+from tinyad.models.ode.adaptive import PI, I
 from tinyad.models.ode.adjoints import (
     Adjoint,
     Backsolve,
@@ -11,12 +12,16 @@ from tinyad.models.ode.adjoints import (
     Symplectic,
     Tape,
 )
+from tinyad.models.ode.dense import Solution
+from tinyad.models.ode.events import Event, odeint_until
 from tinyad.models.ode.field import Field
+from tinyad.models.ode.implicit import DiagonallyImplicit
 from tinyad.models.ode.ledger import Ledger
 from tinyad.models.ode.methods import METHODS
-from tinyad.models.ode.odeint import odeint
+from tinyad.models.ode.odeint import odeint, solve
 from tinyad.models.ode.reversible import SEMI_IMPLICIT_EULER, VERLET, Kicks, Leapfrog, ReversibleHeun
 from tinyad.models.ode.runge_kutta import RungeKutta
+from tinyad.models.ode.stability import spectral_radius
 from tinyad.models.ode.stepper import Stepper
 from tinyad.models.ode.tableau import (
     DOPRI5,
@@ -35,8 +40,10 @@ from tinyad.models.ode.tableau import (
 )
 
 __all__ = [
-    "DOPRI5", "EULER", "HEUN", "IMPLICIT_EULER", "IMPLICIT_MIDPOINT", "METHODS", "MIDPOINT", "RALSTON3", "RK4",
-    "SEMI_IMPLICIT_EULER", "TABLEAUX", "TRAPEZOID", "VERLET", "Adjoint", "Backsolve", "Checkpoint", "Discrete", "Field",
-    "Forward", "Interpolating", "Kicks", "Leapfrog", "Ledger", "Reversible", "ReversibleHeun", "RungeKutta", "Stepper",
-    "Symplectic", "Tableau", "Tape", "Violation", "check_tableau", "odeint",
+    "DOPRI5", "EULER", "HEUN", "IMPLICIT_EULER", "IMPLICIT_MIDPOINT", "METHODS", "MIDPOINT", "PI", "RALSTON3", "RK4",
+    "SEMI_IMPLICIT_EULER", "TABLEAUX", "TRAPEZOID", "VERLET", "Adjoint", "Backsolve", "Checkpoint", "DiagonallyImplicit",
+    "Discrete", "Event", "Field", "Forward", "I", "Interpolating", "Kicks", "Leapfrog", "Ledger", "Reversible", "ReversibleHeun",
+    "RungeKutta", "Solution", "Stepper", "Symplectic", "Tableau", "Tape", "Violation", "check_tableau", "odeint", "odeint_until",
+    "solve",
+    "spectral_radius",
 ]  # fmt: skip

@@ -74,6 +74,17 @@ class Field:
 
         return slope, pull
 
+    def linearize(self, t: Any, y: Any, theta: Any) -> tuple[Any, Function]:
+        """The slope, and the product of its derivative by the state with tangents of it."""
+        self.ledger.evaluations += self.counted
+        derivative = ad.linearize(lambda y: self._slope(t, y, theta), y)
+
+        def push(dy: Any) -> Any:
+            self.ledger.jvps += 1
+            return derivative(dy)
+
+        return derivative.value, push
+
     def jvp(self, t: Any, y: Any, theta: Any, dy: Any, dtheta: Any) -> tuple[Any, Any]:
         """The slope and its tangent."""
         self.ledger.evaluations += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tinyad.backend import asnumpy, module_of
 from tinyad.tensor import Tensor, unwrap
 from tinyad.tracing import Traced, innermost
 
-__all__ = ["Grid", "fixed_grid", "is_traced"]
+__all__ = ["Grid", "fixed_grid", "given_grid", "is_traced", "requested"]
 
 
 def is_traced() -> bool:
@@ -79,6 +80,29 @@ def fixed_grid(t0: Any, t1: Any, steps: int, times: Sequence[float] | None) -> G
         grid += [start + (after - start) * k / count for k in range(1, count)] + [after] * (count > 0)
         saved.append(len(grid) - 1)
     return Grid(tuple(grid), tuple(saved))
+
+
+def given_grid(t0: float, t1: float, steps: Any, times: Sequence[float] | None) -> Grid:
+    """The times of all steps, as they are given; those asked for must be among them."""
+    grid = [float(t) for t in asnumpy(unwrap(steps))]
+    direction = 1.0 if t1 >= t0 else -1.0
+    if (
+        len(grid) < 2
+        or grid[0] != t0
+        or grid[-1] != t1
+        or not all(direction * (b - a) > 0 for a, b in itertools.pairwise(grid))
+    ):
+        raise ValueError(
+            f"odeint: steps={steps!r}; expected a number of steps, or the times of all from t0={t0:g} to t1={t1:g}, in order"
+        )
+    if times is None:
+        return Grid(tuple(grid), (len(grid) - 1,))
+    asked = requested(t0, t1, times)
+    missing = [t for t in asked if t not in grid]
+    if missing:
+        raise ValueError(f"odeint: times has {missing[0]:g}, which is not among the times of the steps; add it there")
+    saved = tuple(grid.index(t) for t in asked)
+    return Grid(tuple(grid[: saved[-1] + 1]), saved)
 
 
 def requested(t0: float, t1: float, times: Any) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinyad.models.ode.implicit import DiagonallyImplicit
 from tinyad.models.ode.reversible import SEMI_IMPLICIT_EULER, VERLET, Leapfrog, ReversibleHeun
 from tinyad.models.ode.runge_kutta import RungeKutta
 from tinyad.models.ode.stepper import Stepper
@@ -10,7 +11,7 @@ from tinyad.models.ode.tableau import TABLEAUX, Tableau
 __all__ = ["METHODS", "method_named"]
 
 METHODS: dict[str, Stepper] = {
-    **{name: RungeKutta(tableau) for name, tableau in TABLEAUX.items() if tableau.explicit},
+    **{name: (RungeKutta if tableau.explicit else DiagonallyImplicit)(tableau) for name, tableau in TABLEAUX.items()},
     **{stepper.name: stepper for stepper in (SEMI_IMPLICIT_EULER, VERLET, Leapfrog(), ReversibleHeun())},
 }
 """What `odeint` knows by name."""
@@ -25,7 +26,7 @@ def method_named(method: str | Stepper | Tableau) -> Stepper:
     if isinstance(method, Stepper):
         return method
     if isinstance(method, Tableau):
-        return RungeKutta(method)
+        return (RungeKutta if method.explicit else DiagonallyImplicit)(method)
     if method not in METHODS:
         raise ValueError(f"odeint: method={method!r}; expected one of {', '.join(map(repr, METHODS))}, or a Tableau")
     return METHODS[method]

@@ -20,12 +20,18 @@ __all__ = ["Run"]
 Function = Callable[..., Any]
 
 
+class States(list[Any]):
+    """States of consecutive steps, one by one. In a trace they are a tree of stacked arrays instead."""
+
+
+def stacked(states: Any) -> Any:
+    """States one by one as a tree of stacked arrays; those that are stacked already as they are."""
+    return tree.map(lambda *rows: ad.stack(rows), *states) if isinstance(states, States) else states
+
+
 @dataclass(frozen=True)
 class Run:
-    """What the strategies of the adjoint work on.
-
-    States of consecutive steps are a list, or in a trace a tree of stacked arrays; `march` makes and takes both.
-    """
+    """What the strategies of the adjoint work on."""
 
     stepper: Stepper
     field: Field
@@ -57,13 +63,13 @@ class Run:
 
     def alone(self, state: Any) -> Any:
         """One state as the states before the steps of a piece that has one."""
-        return tree.map(lambda leaf: leaf[None], state) if is_traced() else [state]
+        return tree.map(lambda leaf: leaf[None], state) if is_traced() else States([state])
 
     def after(self, before: Any, last: Any) -> Any:
         """The states after each step, from those before and the last one."""
         if not is_traced():
-            return [*before[1:], last]
-        return tree.map(lambda states, end: ad.concat([states[1:], end[None]]), before, last)
+            return States([*before[1:], last])
+        return tree.map(lambda states, end: ad.concat([states[1:], end[None]]), stacked(before), last)
 
     # ---- back
 
@@ -102,6 +108,8 @@ class Run:
 
         A loop in Python, so that a right-hand side may look at its values; in a trace one operation.
         """
+        if not len(columns[0]):
+            return carry, States()
         if is_traced():
             return self._scan(step, carry, columns, reverse)
         rows = list(zip(*columns, strict=True))
@@ -109,7 +117,7 @@ class Run:
         for row in reversed(rows) if reverse else rows:
             carry, out = step(carry, row)
             outs.append(out)
-        return carry, outs[::-1] if reverse else outs
+        return carry, States(outs[::-1] if reverse else outs)
 
     def _scan(self, step: Function, carry: Any, columns: Sequence[Any], reverse: bool) -> tuple[Any, Any]:
         turn = (lambda x: x[::-1]) if reverse else (lambda x: x)
@@ -122,6 +130,6 @@ class Run:
             of_one = self.ledger.since(start)
             return result  # type: ignore[no-any-return]
 
-        carry, outs = ad.scan(counted, carry, tree.map(turn, tuple(columns)))
+        carry, outs = ad.scan(counted, carry, tree.map(turn, tuple(map(stacked, columns))))
         self.ledger.count(before, of_one, len(tree.leaves(columns[0])[0]))  # the body is written down once, or twice
         return carry, tree.map(turn, outs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinyad import tree
 from tinyad.models.ode.adjoints.base import Adjoint
+from tinyad.models.ode.dense import hermite
 from tinyad.models.ode.field import Field
 from tinyad.models.ode.run import Run
 from tinyad.models.ode.runge_kutta import RungeKutta
@@ -68,15 +68,8 @@ def _back(run: Run, theta: Any, carry: Any, row: Sequence[Any]) -> Any:
     run.ledger.steps += 1
 
     def adjoint(time: Any, state: Any, theta: Any) -> Any:
-        y = _hermite((time - t) / h, h, *ends)
+        y = hermite((time - t) / h, h, *ends)
         of_y, of_theta = run.field.vjp(time, y, theta, known=True)[1](state[0])
         return scale(-1.0, of_y), scale(-1.0, of_theta)
 
     return run.stepper.step(Field(adjoint, run.ledger, counted=False), t + h, -h, carry, theta)
-
-
-def _hermite(s: Any, h: Any, y0: Any, y1: Any, slope0: Any, slope1: Any) -> Any:
-    """The cubic with these values and slopes at both ends of a step, at the fraction ``s`` of it."""
-    r = 1.0 - s
-    weights = (r * r * (1.0 + 2.0 * s), s * s * (1.0 + 2.0 * r), h * s * r * r, -h * s * s * r)
-    return tree.map(lambda *leaves: sum(w * leaf for w, leaf in zip(weights, leaves, strict=True)), y0, y1, slope0, slope1)
