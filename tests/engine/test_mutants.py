@@ -84,3 +84,31 @@ def test_what_is_written_through_a_slice_is_refused() -> None:
     part = y[:2]
     with pytest.raises(TypeError, match=r"another Tensor, of shape \(3,\), shows the same"):
         part[0] = 1.0
+
+
+# ---- of the rules
+
+
+def test_how_close_is_close_unless_said_otherwise() -> None:
+    pairs = np.array([[1.0, 1.0 + 9e-6], [1.0, 1.0 + 2e-5], [0.0, 9e-9], [0.0, 2e-8], [np.nan, np.nan]])
+    np.testing.assert_array_equal(ad.isclose(pairs[:, 0], pairs[:, 1]), [True, False, True, False, False])
+
+
+def test_argsort_of_all_elements() -> None:
+    np.testing.assert_array_equal(ad.argsort(np.array([[3.0, 1.0], [2.0, 0.0]]), axis=None), [3, 1, 2, 0])
+
+
+def test_triangles_are_of_matrices() -> None:
+    for triangle in (ad.tril, ad.triu):
+        with pytest.raises(ValueError, match=r"shape \(3,\)"):
+            triangle(np.ones(3))
+
+
+def test_where_to_split_as_an_array() -> None:
+    assert [part.size for part in ad.array_split(np.arange(5.0), np.array([1, 3]))] == [1, 2, 2]
+
+
+@pytest.mark.filterwarnings("ignore:Degrees of freedom:RuntimeWarning", "ignore:divide by zero:RuntimeWarning")
+def test_covariance_of_too_few_with_weights() -> None:
+    rows = np.array([[1.0, 2.0], [3.0, 1.0]])
+    np.testing.assert_array_equal(ad.cov(rows, aweights=[1.0, 1.0], ddof=3), np.cov(rows, aweights=[1.0, 1.0], ddof=3))
