@@ -12,6 +12,7 @@ from tinyad.models.ode.adjoints import (
     Symplectic,
     Tape,
 )
+from tinyad.models.ode.control import Control, PiecewiseConstant, PiecewiseLinear
 from tinyad.models.ode.dense import Solution
 from tinyad.models.ode.events import Event, odeint_until
 from tinyad.models.ode.field import Field
@@ -41,9 +42,10 @@ from tinyad.models.ode.tableau import (
 
 __all__ = [
     "DOPRI5", "EULER", "HEUN", "IMPLICIT_EULER", "IMPLICIT_MIDPOINT", "METHODS", "MIDPOINT", "PI", "RALSTON3", "RK4",
-    "SEMI_IMPLICIT_EULER", "TABLEAUX", "TRAPEZOID", "VERLET", "Adjoint", "Backsolve", "Checkpoint", "DiagonallyImplicit",
-    "Discrete", "Event", "Field", "Forward", "I", "Interpolating", "Kicks", "Leapfrog", "Ledger", "Reversible", "ReversibleHeun",
+    "SEMI_IMPLICIT_EULER", "TABLEAUX", "TRAPEZOID", "VERLET", "Adjoint", "Backsolve", "Checkpoint", "Control", "DiagonallyImplicit",
+    "Discrete", "Event", "Field", "Forward", "I", "Interpolating", "Kicks", "Leapfrog", "Ledger", "PiecewiseConstant",
+    "PiecewiseLinear",
+    "Reversible", "ReversibleHeun",
     "RungeKutta", "Solution", "Stepper", "Symplectic", "Tableau", "Tape", "Violation", "check_tableau", "odeint", "odeint_until",
-    "solve",
-    "spectral_radius",
+    "solve", "spectral_radius",
 ]  # fmt: skip

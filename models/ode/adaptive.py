@@ -11,8 +11,9 @@ import numpy as np
 
 from tinyad import tree
 from tinyad.backend import asnumpy
+from tinyad.models.ode.control import Control
 from tinyad.models.ode.field import Field
-from tinyad.models.ode.grids import Grid, is_traced, requested
+from tinyad.models.ode.grids import Grid, is_traced, requested, stops_of
 from tinyad.models.ode.runge_kutta import RungeKutta
 from tinyad.models.ode.spaces import combine
 from tinyad.models.ode.stability import spectral_radius
@@ -112,12 +113,17 @@ class _Search:
 
     def run(self, y0: Any, interval: tuple[float, float], times: Any, most: int) -> tuple[Grid, list[Any]]:
         t0, t1 = (float(unwrap(t)) for t in interval)
-        stops = [t1] if times is None else requested(t0, t1, times)
-        y = tree.map(unwrap, y0)
+        asked, parameters = [t1] if times is None else requested(t0, t1, times), self.theta
+        changing = isinstance(parameters, Control)
+        stops = stops_of(t0, asked, parameters.knots if changing else ())
+        y, h, before, slope = tree.map(unwrap, y0), 0.0, 1.0, None
         grid, states, saved = [t0], [y], []
-        slope = self.field(t0, y, self.theta)
-        h, before = self._first(t0, stops[-1], y, slope), 1.0
         for stop in stops:
+            if slope is None or changing:
+                self.theta = parameters.piece_between(grid[-1], stop) if changing else parameters
+                slope = self.field(grid[-1], y, self.theta)
+            if h == 0:
+                h = self._first(t0, stops[-1], y, slope)
             while grid[-1] != stop:
                 if len(grid) > most:
                     raise ArithmeticError(self._too_many(most, t0, grid[-1], stops[-1], y))
@@ -138,7 +144,8 @@ class _Search:
                 grid.append(stop if last else t + step)
                 states.append(y)
                 self.field.ledger.steps += 1
-            saved.append(len(grid) - 1)
+            if stop in asked:
+                saved.append(len(grid) - 1)
         return Grid(tuple(grid), tuple(saved)), states
 
     def _step(self, t: float, h: float, y: Any, slope: Any) -> tuple[Any, list[Any]]:

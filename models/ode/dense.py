@@ -10,11 +10,9 @@ import numpy as np
 
 import tinyad as ad
 from tinyad import tree
-from tinyad.models.ode.field import Field
-from tinyad.models.ode.grids import Grid
+from tinyad.models.ode.run import Run
 from tinyad.models.ode.runge_kutta import RungeKutta
 from tinyad.models.ode.spaces import combine
-from tinyad.models.ode.stepper import Stepper
 
 __all__ = ["Solution", "hermite"]
 
@@ -31,9 +29,9 @@ class Solution:
         stepper: the method.
     """
 
-    def __init__(self, stepper: Stepper, field: Field, grid: Grid, states: Sequence[Any], theta: Any) -> None:
-        self.times, self.states = np.array(grid.times), list(states)
-        self.stepper, self._field, self._theta = stepper, field, theta
+    def __init__(self, run: Run, states: Sequence[Any], theta: Any) -> None:
+        self.times, self.states = np.array(run.grid.times), list(states)
+        self.stepper, self._run, self._theta = run.stepper, run, theta
         self._slopes: dict[int, list[Any]] = {}
 
     def __repr__(self) -> str:
@@ -70,16 +68,16 @@ class Solution:
 
     def stepped(self, n: int, h: float) -> Any:
         """Where a step of another length leads from time number ``n``, by a method whose state is the solution alone."""
-        return self.stepper.step(self._field, float(self.times[n]), h, self.states[n], self._theta)
+        return self.stepper.step(self._run.field, float(self.times[n]), h, self.states[n], self._run.of_step(self._theta, n))
 
-    def slope(self, t: Any, y: Any, theta: Any) -> Any:
-        """The right-hand side at any time and state."""
-        return self._field(t, y, theta)
+    def slope(self, n: int, t: Any, y: Any) -> Any:
+        """The right-hand side at any time of step ``n`` and any state."""
+        return self._run.field(t, y, self._run.of_step(self._theta, n))
 
     def _of_step(self, n: int, h: float) -> list[Any]:
         """The slopes of the stages of a step, or those at its ends; computed when they are asked for."""
         if n not in self._slopes:
-            t, y, field, theta = float(self.times[n]), self.states[n], self._field, self._theta
+            t, y, field, theta = float(self.times[n]), self.states[n], self._run.field, self._run.of_step(self._theta, n)
             if isinstance(self.stepper, RungeKutta) and self.stepper.tableau.dense is not None:
                 self._slopes[n] = self.stepper.slopes(field, t, h, y, theta, self.stepper.tableau.stages)
             else:

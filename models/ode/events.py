@@ -77,7 +77,7 @@ def odeint_until(
     state = odeint(
         f, y0, (steps[0], t), theta, method=path.stepper, steps=steps, adjoint=adjoint, ledger=settings.get("ledger")
     )
-    return _with_derivative(event, t, state, theta, path)
+    return _with_derivative(event, n, t, state, theta, path)
 
 
 def _number(x: Any) -> float:
@@ -121,10 +121,10 @@ def _root(path: Solution, n: int, value: Callable[[float, Any], float], at_start
     return start + (high if abs(f_high) <= abs(f_low) else low)
 
 
-def _with_derivative(event: Function, t: float, state: Any, theta: Any, path: Solution) -> Event:
+def _with_derivative(event: Function, n: int, t: float, state: Any, theta: Any, path: Solution) -> Event:
     """The time and the solution there, with the derivative that the moving end adds."""
     fixed, parameters = tree.map(unwrap, state), tree.map(unwrap, theta)
-    slope = path.slope(t, fixed, parameters)
+    slope = path.slope(n, t, fixed)
     value, rate = ad.jvp(lambda t, y: event(t, y, parameters), (t, fixed), (1.0, slope))
     if not abs(_number(rate)) > 0 or not math.isfinite(_number(rate)):
         raise ValueError(

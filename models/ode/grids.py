@@ -15,7 +15,7 @@ from tinyad.backend import asnumpy, module_of
 from tinyad.tensor import Tensor, unwrap
 from tinyad.tracing import Traced, innermost
 
-__all__ = ["Grid", "fixed_grid", "given_grid", "is_traced", "requested"]
+__all__ = ["Grid", "fixed_grid", "given_grid", "is_traced", "requested", "stops_of"]
 
 
 def is_traced() -> bool:
@@ -61,28 +61,38 @@ class Grid:
         return module.asarray(times, dtype), module.asarray(lengths, dtype)
 
 
-def fixed_grid(t0: Any, t1: Any, steps: int, times: Sequence[float] | None) -> Grid:
-    """Equal steps between the times asked for, about ``steps`` in all.
+def fixed_grid(t0: Any, t1: Any, steps: int, times: Sequence[float] | None, knots: Sequence[float] = ()) -> Grid:
+    """Equal steps between the times asked for and the knots, about ``steps`` in all.
 
     Each of those times is one of the grid: between two of them there are as many equal steps as keep them no longer than
     ``(t1 - t0) / steps``.
     """
     if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1:
         raise ValueError(f"odeint: steps={steps!r}; expected a whole number of at least 1")
-    if times is None:
+    if times is None and not len(knots):
         length = (t1 - t0) / steps
         return Grid((*[t0 + n * length for n in range(steps)], t1), (steps,))
-    asked = requested(t0, t1, times)
+    asked = [t1] if times is None else requested(t0, t1, times)
     grid, saved = [t0], []
-    for after in asked:
+    for after in stops_of(t0, asked, knots):
         count = max(1, math.ceil(steps * (after - grid[-1]) / (t1 - t0) - 1e-9)) if after != grid[-1] else 0
         start = grid[-1]
         grid += [start + (after - start) * k / count for k in range(1, count)] + [after] * (count > 0)
-        saved.append(len(grid) - 1)
+        if after in asked:
+            saved.append(len(grid) - 1)
     return Grid(tuple(grid), tuple(saved))
 
 
-def given_grid(t0: float, t1: float, steps: Any, times: Sequence[float] | None) -> Grid:
+def stops_of(t0: float, asked: Sequence[float], knots: Sequence[float]) -> list[float]:
+    """The times asked for, and the knots between t0 and the last of them, in order; a knot next to one of them is that one."""
+    direction = math.copysign(1.0, asked[-1] - t0)
+    near = 1e-12 * abs(asked[-1] - t0)
+    inner = [float(t) for t in knots if direction * (t - t0) > near and direction * (asked[-1] - t) > near]
+    apart = [t for t in inner if all(abs(t - other) > near for other in asked)]
+    return sorted([*asked, *apart], key=lambda t: direction * t)
+
+
+def given_grid(t0: float, t1: float, steps: Any, times: Sequence[float] | None, knots: Sequence[float] = ()) -> Grid:
     """The times of all steps, as they are given; those asked for must be among them."""
     grid = [float(t) for t in asnumpy(unwrap(steps))]
     direction = 1.0 if t1 >= t0 else -1.0
@@ -94,6 +104,11 @@ def given_grid(t0: float, t1: float, steps: Any, times: Sequence[float] | None) 
     ):
         raise ValueError(
             f"odeint: steps={steps!r}; expected a number of steps, or the times of all from t0={t0:g} to t1={t1:g}, in order"
+        )
+    missed = [t for t in stops_of(t0, [t1], knots)[:-1] if min(abs(t - time) for time in grid) > 1e-12 * abs(t1 - t0)]
+    if missed:
+        raise ValueError(
+            f"odeint: theta has a knot at t={missed[0]:g}, which is not among the times of the steps; add it there"
         )
     if times is None:
         return Grid(tuple(grid), (len(grid) - 1,))

@@ -13,6 +13,7 @@ from tinyad.backend import asnumpy, is_mutable
 from tinyad.custom import on_tape
 from tinyad.models.ode.adaptive import PI, I, adaptive_grid
 from tinyad.models.ode.adjoints import Adjoint, Discrete, Tape
+from tinyad.models.ode.control import Control, PiecewiseConstant, following
 from tinyad.models.ode.dense import Solution
 from tinyad.models.ode.field import Field
 from tinyad.models.ode.grids import fixed_grid, given_grid
@@ -53,7 +54,7 @@ def odeint(
             functions, ``q' = f[0](t, p, theta)`` and ``p' = f[1](t, q, theta)``.
         y0: a tree of arrays.
         interval: ``(t0, t1)``; ``t1`` may lie before ``t0``.
-        theta: parameters, a tree of arrays.
+        theta: parameters, a tree of arrays; or a `Control`, which changes in time: then f gets its value at ``t``.
         method: a name out of `METHODS`, a `Tableau`, or a method made from one; "rk4" by default, with tolerances "dopri5".
         steps: how many equal steps, 64 by default; or the times of all steps, from t0 to t1.
         times: where the solution is asked for, rising from t0 to t1 (falling, if t1 lies before it). Each is met by a step.
@@ -82,7 +83,7 @@ def odeint(
     (np.float64(-0.606531), np.float64(-0.606531))
     """
     adjoint = Discrete() if adjoint is None else adjoint
-    run, y0, known = _prepared(f, y0, interval, theta, method, steps, times, rtol, atol, control, max_steps, ledger)
+    run, y0, theta, known = _prepared(f, y0, interval, theta, method, steps, times, rtol, atol, control, max_steps, ledger)
     adjoint.check(run)
     if known is not None and not any(on_tape(x) for x in tree.leaves((y0, theta))):
         outputs = [known[n] for n in run.grid.saved]  # found while the steps were chosen
@@ -116,38 +117,47 @@ def solve(
     >>> y, y(0.5).round(6)
     (Solution(dopri5: 25 steps from t=0 to 2), np.float64(0.606531))
     """
-    run, y0, known = _prepared(f, y0, interval, theta, method, steps, None, rtol, atol, control, max_steps, ledger)
+    run, y0, theta, known = _prepared(f, y0, interval, theta, method, steps, None, rtol, atol, control, max_steps, ledger)
     if known is None or any(on_tape(x) for x in tree.leaves((y0, theta))):
         state, before = run.advance(run.start(y0, theta), theta, 0, run.grid.steps, keep=True)
         known = [run.stepper.value(state) for state in [*before, state]]
         _check_finite(run, known[-1:], y0, theta)
-    return Solution(run.stepper, run.field, run.grid, known, theta)
+    return Solution(run, known, theta)
 
 
 def _prepared(
     f: Any, y0: Any, interval: Any, theta: Any, method: Any, steps: Any, times: Any, rtol: Any, atol: Any, control: Any,
     max_steps: int, ledger: Ledger | None,
-) -> tuple[Run, Any, list[Any] | None]:  # fmt: skip
-    """The run, the initial value as arrays, and the states if they were found while the steps were chosen."""
+) -> tuple[Run, Any, Any, list[Any] | None]:  # fmt: skip
+    """The run, the initial value as arrays, its parameters, and the states if they were found while the steps were chosen."""
     adaptive = rtol is not None or atol is not None
     stepper = method_named(method or ("dopri5" if adaptive else "rk4"))
-    field = Field(f, Ledger() if ledger is None else ledger)
+    stepwise = isinstance(theta, Control)
+    knots = theta.knots if stepwise else ()
+    field = Field(following(f, theta), Ledger() if ledger is None else ledger)
     y0 = tree.map(as_floating, y0)
     stepper.check(field, y0)
+    if stepper.carries_slope and isinstance(theta, PiecewiseConstant):
+        raise TypeError(
+            f"odeint: {stepper.name!r} takes the slope at the end of a step for that at the start of the next, where a piecewise "
+            f"constant theta jumps. Take a PiecewiseLinear one, or method='leapfrog', which can be undone too"
+        )
     if not adaptive:
         if control is not None:
             raise ValueError("odeint: control is for adaptive steps; give rtol or atol too")
         t0, t1 = interval
         if np.ndim(steps) == 0:
-            return Run(stepper, field, fixed_grid(t0, t1, 64 if steps is None else steps, times)), y0, None
-        return Run(stepper, field, given_grid(t0, t1, steps, times)), y0, None
+            grid, known = fixed_grid(t0, t1, 64 if steps is None else steps, times, knots), None
+        else:
+            grid, known = given_grid(t0, t1, steps, times, knots), None
+        return Run(stepper, field, grid, stepwise), y0, theta.pieces_of(grid.times) if stepwise else theta, known
     if steps is not None:
         raise ValueError("odeint: steps and tolerances are both given; give steps for a fixed number, or rtol and atol alone")
     grid, known = adaptive_grid(
         stepper, field, y0, theta, interval, times, rtol=1e-6 if rtol is None else rtol, atol=1e-9 if atol is None else atol,
         control=PI() if control is None else control, most=max_steps,
     )  # fmt: skip
-    return Run(stepper, field, grid), y0, known
+    return Run(stepper, field, grid, stepwise), y0, theta.pieces_of(grid.times) if stepwise else theta, known
 
 
 def _solved(run: Run, adjoint: Adjoint, y0: Any, theta: Any) -> list[Any]:
@@ -202,11 +212,12 @@ def _check_finite(run: Run, outputs: Sequence[Any], y0: Any, theta: Any) -> None
 def _divergence(run: Run, n: int, y: Any, theta: Any) -> str:
     t, h = float(unwrap(run.grid.times[n])), float(unwrap(run.grid.length(n)))
     where = f"odeint: the solution is no longer finite after step {n} of {run.grid.steps}, from t={t:g} to {t + h:g}"
-    if not _is_finite(run.field(t, y, theta)):
+    own = run.of_step(theta, n)
+    if not _is_finite(run.field(t, y, own)):
         return (
             f"{where}: f(t, y, theta) itself is not, at t={t:g} and a finite y. Look at f there: a division by 0, a log, a root"
         )
-    radius = spectral_radius(run.field, t, y, theta)
+    radius = spectral_radius(run.field, t, y, own)
     return (
         f"{where}. There the Jacobian of f has eigenvalues of about {radius:.1e}, times the step {abs(h * radius):.1e}; "
         f"{run.stepper.name!r} is stable up to 1 to 3. Take more steps, or if the equation is stiff an implicit method "

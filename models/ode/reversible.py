@@ -127,6 +127,7 @@ class ReversibleHeun(Stepper):
     """
 
     name, order = "reversible_heun", 2
+    carries_slope = True
 
     def start(self, field: Field, t: Any, h: Any, y: Any, theta: Any) -> Any:
         return y, y, field(t, y, theta)

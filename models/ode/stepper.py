@@ -19,10 +19,12 @@ class Stepper:
     Attributes:
         name: by which `odeint` knows it.
         order: the power of the step by which the error at a fixed time falls.
+        carries_slope: whether the slope at the end of a step is taken for that at the start of the next.
     """
 
     name: str
     order: int
+    carries_slope = False
 
     def __repr__(self) -> str:
         return f"<{self.name}, order {self.order}>"

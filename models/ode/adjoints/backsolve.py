@@ -9,7 +9,9 @@ from typing import Any
 from tinyad.models.ode.adjoints.base import Adjoint
 from tinyad.models.ode.field import Field
 from tinyad.models.ode.grids import Grid
+from tinyad.models.ode.implicit import DiagonallyImplicit
 from tinyad.models.ode.run import Run
+from tinyad.models.ode.runge_kutta import RungeKutta
 from tinyad.models.ode.spaces import add, scale, zeros_like
 
 __all__ = ["Backsolve"]
@@ -45,6 +47,12 @@ class Backsolve(Adjoint):
                 f"pair. Take adjoint=Reversible(), which is exact and needs no more memory"
             )
 
+        if run.stepwise and not isinstance(run.stepper, (RungeKutta, DiagonallyImplicit)):
+            raise TypeError(
+                f"Backsolve: theta changes from step to step, and the state of {run.stepper.name!r} is more than the solution. "
+                f"Take method='rk4', or adjoint=Discrete()"
+            )
+
     def forward(self, run: Run, y0: Any, theta: Any) -> tuple[list[Any], Any]:
         steps = run.grid.steps
         again = {k * steps // (self.restarts + 1) for k in range(1, self.restarts + 1)}
@@ -64,11 +72,14 @@ class Backsolve(Adjoint):
             return slope, scale(-1.0, of_y), scale(-1.0, of_theta)
 
         jumps = dict(zip(run.grid.saved, cotangents, strict=True))
-        multiplier, of_theta = zeros_like(y0), zeros_like(theta)
+        multiplier, of_theta = zeros_like(y0), run.nothing(theta)
         stops = sorted({0, *saved})
         for end, start in zip(stops[-2::-1], stops[:0:-1], strict=True):
             if start in jumps:
                 multiplier = add(multiplier, jumps[start])
+            if run.stepwise:
+                multiplier, of_theta = self._by_steps(run, both, saved[start], multiplier, of_theta, theta, end, start)
+                continue
             backwards = Run(
                 run.stepper, Field(both, run.ledger, counted=False), Grid(run.grid.times[end : start + 1][::-1], (start - end,))
             )
@@ -76,4 +87,19 @@ class Backsolve(Adjoint):
             state, _ = backwards.advance(state, theta, 0, start - end)
             _, multiplier, of_theta = run.stepper.value(state)
         run.ledger.hold(1 - len(saved))
-        return add(multiplier, jumps[0]) if 0 in jumps else multiplier, of_theta
+        return add(multiplier, jumps[0]) if 0 in jumps else multiplier, run.whole(of_theta)
+
+    def _by_steps(
+        self, run: Run, both: Any, y: Any, multiplier: Any, of_theta: Any, theta: Any, first: int, last: int
+    ) -> tuple[Any, Any]:
+        """The same where each step has parameters, and so an integral, of its own."""
+        field = Field(both, run.ledger, counted=False)
+
+        def step(carry: Any, row: Any) -> tuple[Any, Any]:
+            t, h, own = row
+            run.ledger.steps += 1
+            *carry, of_own = run.stepper.step(field, t + h, -h, (*carry, zeros_like(own)), own)
+            return tuple(carry), of_own
+
+        (_, multiplier), of_theta = run.gather(step, (y, multiplier), run.columns(first, last, y, theta), first, of_theta)
+        return multiplier, of_theta

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from tinyad.models.ode.adjoints.base import Adjoint
 from tinyad.models.ode.adjoints.schedules import Action, revolve, uniform
 from tinyad.models.ode.run import Run
-from tinyad.models.ode.spaces import zeros_like
 
 __all__ = ["Checkpoint"]
 
@@ -65,7 +64,7 @@ class Checkpoint(Adjoint):
     def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
         stored, state, end = dict(saved[0]), saved[1], saved[2]
         jumps = dict(zip(run.grid.saved, cotangents, strict=True))
-        g, of_theta = run.seed(None, end, jumps[run.grid.steps]), zeros_like(theta)
+        g, of_theta = run.seed(None, end, jumps[run.grid.steps]), run.nothing(theta)
         actions = self.actions(run.grid.steps)
         for what, here, *there in actions[len(_parts(actions)[0]) :]:
             if what == "advance":

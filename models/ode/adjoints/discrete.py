@@ -7,7 +7,6 @@ from typing import Any
 
 from tinyad.models.ode.adjoints.base import Adjoint
 from tinyad.models.ode.run import Run
-from tinyad.models.ode.spaces import zeros_like
 
 __all__ = ["Discrete"]
 
@@ -31,7 +30,7 @@ class Discrete(Adjoint):
 
     def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
         kept, state = saved
-        g, of_theta = None, zeros_like(theta)
+        g, of_theta = None, run.nothing(theta)
         for (first, last), before, of_output in reversed(list(zip(run.grid.segments, kept, cotangents, strict=True))):
             g = run.seed(g, state, of_output)
             g, of_theta = run.pull(g, of_theta, theta, first, last, before)

@@ -29,25 +29,30 @@ class Forward(Adjoint):
         count = len(tree.leaves(directions)[0])
         run.ledger.hold(count)
 
-        def moved(function: Callable[..., Any], x: Any, dx: Any) -> tuple[Any, Any]:
+        def moved(function: Callable[..., Any], x: Any, dx: Any, own: Any, of_own: Any) -> tuple[Any, Any]:
             """A function of a state and the parameters, with its tangents in all directions."""
             before = run.ledger.evaluations
-            out = function(x, theta)
+            out = function(x, own)
             taken = run.ledger.evaluations
-            tangents = ad.vmap(lambda dx, dtheta: ad.jvp(function, (x, theta), (dx, dtheta))[1])(dx, of_theta)
+            tangents = ad.vmap(lambda dx, dtheta: ad.jvp(function, (x, own), (dx, dtheta))[1])(dx, of_own)
             run.ledger.evaluations = taken
             run.ledger.jvps += count * (taken - before)
             return out, tangents
 
         def step(carry: Any, row: Sequence[Any]) -> tuple[Any, Any]:
             run.ledger.steps += 1
-            t, h = row
-            return moved(lambda x, theta: run.stepper.step(run.field, t, h, x, theta), *carry), None
+            t, h, *own = row
+            return moved(lambda x, theta: run.stepper.step(run.field, t, h, x, theta), *carry, *own), None
 
-        carry = moved(run.start, y0, of_y0)
+        if run.stepwise:
+            of_theta = tree.map(lambda leaf: ad.moveaxis(leaf, 1, 0), of_theta)
+        t, h = run.grid.times[0], run.grid.length(0)
+        of_first = run.of_step(theta, 0), run.of_step(of_theta, 0)
+        carry = moved(lambda y, theta: run.stepper.start(run.field, t, h, y, theta), y0, of_y0, *of_first)
         outputs, sensitivities = [], []
         for first, last in run.grid.segments:
-            carry = run.march(step, carry, run.grid.columns(first, last, carry[0]))[0]
+            columns = run.columns(first, last, carry[0], theta)
+            carry = run.march(step, carry, (*columns, run.of_steps(of_theta, first, last)))[0]
             outputs.append(run.stepper.value(carry[0]))
             sensitivities.append(run.stepper.value(carry[1]))
         return outputs, sensitivities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,26 +46,29 @@ class Interpolating(Adjoint):
         return outputs, kept
 
     def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
-        multiplier, of_theta = zeros_like(y0), zeros_like(theta)
+        multiplier, of_theta = zeros_like(y0), run.nothing(theta)
         for (first, last), (before, y), of_output in reversed(list(zip(run.grid.segments, saved, cotangents, strict=True))):
             multiplier = add(multiplier, of_output)
             if first == last:  # the initial time is asked for
                 continue
-            times, lengths = run.grid.columns(first, last, y)
-            _, slopes = run.march(lambda carry, row: (carry, run.field(row[0], row[1], theta)), y, (times, before))
-            end = run.field(run.grid.times[last], y, theta)
-            columns = (times, lengths, before, run.after(before, y), slopes, run.after(slopes, end))
-            carry = (multiplier, of_theta)
-            multiplier, of_theta = run.march(
-                lambda carry, row: (_back(run, theta, carry, row), None), carry, columns, reverse=True
-            )[0]
+            columns = run.columns(first, last, y, theta)
+            _, slopes = run.march(lambda carry, row: (carry, run.field(row[0], row[3], row[2])), y, (*columns, before))
+            after = run.after(before, y)
+            if run.stepwise:  # the slope may jump from one step to the next
+                _, ends = run.march(
+                    lambda carry, row: (carry, run.field(row[0] + row[1], row[3], row[2])), y, (*columns, after)
+                )
+            else:
+                ends = run.after(slopes, run.field(run.grid.times[last], y, theta))
+            step = functools.partial(_back, run)
+            multiplier, of_theta = run.gather(step, multiplier, (*columns, before, after, slopes, ends), first, of_theta)
         run.ledger.hold(-run.grid.steps)
-        return multiplier, of_theta
+        return multiplier, run.whole(of_theta)
 
 
-def _back(run: Run, theta: Any, carry: Any, row: Sequence[Any]) -> Any:
-    """A step backwards of the multiplier and of the integral over the parameters."""
-    t, h, *ends = row
+def _back(run: Run, multiplier: Any, row: Sequence[Any]) -> Any:
+    """A step backwards of the multiplier, and the part of that step in the integral over the parameters."""
+    t, h, theta, *ends = row
     run.ledger.steps += 1
 
     def adjoint(time: Any, state: Any, theta: Any) -> Any:
@@ -72,4 +76,4 @@ def _back(run: Run, theta: Any, carry: Any, row: Sequence[Any]) -> Any:
         of_y, of_theta = run.field.vjp(time, y, theta, known=True)[1](state[0])
         return scale(-1.0, of_y), scale(-1.0, of_theta)
 
-    return run.stepper.step(Field(adjoint, run.ledger, counted=False), t + h, -h, carry, theta)
+    return run.stepper.step(Field(adjoint, run.ledger, counted=False), t + h, -h, (multiplier, zeros_like(theta)), theta)

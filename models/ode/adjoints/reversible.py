@@ -7,7 +7,6 @@ from typing import Any
 
 from tinyad.models.ode.adjoints.base import Adjoint
 from tinyad.models.ode.run import Run
-from tinyad.models.ode.spaces import add, zeros_like
 
 __all__ = ["Reversible"]
 
@@ -39,17 +38,17 @@ class Reversible(Adjoint):
         return outputs, state
 
     def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
-        state, g, of_theta = saved, None, zeros_like(theta)
+        state, g, of_theta = saved, None, run.nothing(theta)
 
         def step(carry: Any, row: Sequence[Any]) -> tuple[Any, Any]:
-            (state, g, total), (t, h) = carry, row
+            (state, g), (t, h, own) = carry, row
             run.ledger.steps += 1
-            state, g, more = run.stepper.back(run.field, t, h, state, theta, g)
-            return (state, g, add(total, more)), None
+            state, g, more = run.stepper.back(run.field, t, h, state, own, g)
+            return (state, g), more
 
         for (first, last), of_output in reversed(list(zip(run.grid.segments, cotangents, strict=True))):
             g = run.seed(g, state, of_output)
-            columns = run.grid.columns(first, last, g)
-            state, g, of_theta = run.march(step, (state, g, of_theta), columns, reverse=True)[0]
+            columns = run.columns(first, last, g, theta)
+            (state, g), of_theta = run.gather(step, (state, g), columns, first, of_theta)
         run.ledger.hold(-1)
         return run.pull_start(g, of_theta, y0, theta)

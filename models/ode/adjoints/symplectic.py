@@ -8,7 +8,7 @@ from typing import Any
 from tinyad.models.ode.adjoints.discrete import Discrete
 from tinyad.models.ode.run import Run
 from tinyad.models.ode.runge_kutta import RungeKutta
-from tinyad.models.ode.spaces import add, combine, scale, zeros_like
+from tinyad.models.ode.spaces import add, add_some, combine, scale
 
 __all__ = ["Symplectic"]
 
@@ -37,25 +37,23 @@ class Symplectic(Discrete):
 
     def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
         kept, _ = saved
-        g, of_theta = None, zeros_like(theta)
+        g, of_theta = None, run.nothing(theta)
         for (first, last), before, of_output in reversed(list(zip(run.grid.segments, kept, cotangents, strict=True))):
             g = of_output if g is None else add(g, of_output)
 
-            def step(carry: Any, row: Sequence[Any]) -> tuple[Any, Any]:
-                return _step_back(run, theta, carry, row), None
-
-            columns = (*run.grid.columns(first, last, g), before)
-            g, of_theta = run.march(step, (g, of_theta), columns, reverse=True)[0]
+            columns = (*run.columns(first, last, g, theta), before)
+            g, of_theta = run.gather(lambda g, row: _step_back(run, g, row), g, columns, first, of_theta)
         run.ledger.hold(-run.grid.steps)
-        return g, of_theta
+        return g, run.whole(of_theta)
 
 
-def _step_back(run: Run, theta: Any, carry: Any, row: Sequence[Any]) -> Any:
-    """The multiplier and the integral over the parameters before a step, for those after it."""
+def _step_back(run: Run, multiplier: Any, row: Sequence[Any]) -> Any:
+    """The multiplier before a step, for that after it, and the part of the step in the integral over the parameters."""
     method, field = run.stepper, run.field
     assert isinstance(method, RungeKutta)
     run.ledger.steps += 1
-    (multiplier, of_theta), (t, h, y) = carry, row
+    t, h, theta, y = row
+    of_theta: Any = None
     k = method.slopes(field, t, h, y, theta)
     weights = [b if b != 0 else 1.0 for b in method.b]
     slopes: list[Any] = [None] * method.stages  # f_y(Y_i)' Lambda_i
@@ -66,5 +64,5 @@ def _step_back(run: Run, theta: Any, carry: Any, row: Sequence[Any]) -> Any:
         stage = combine(stage, h, [weights[j] * method.A[j][i] / weights[i] for j in later], [slopes[j] for j in later])
         _, pull = field.vjp(t + method.c[i] * h, own, theta, known=True)
         slopes[i], more = pull(stage)
-        of_theta = combine(of_theta, h, [weights[i]], [more])
+        of_theta = add_some(of_theta, scale(h * weights[i], more))
     return combine(multiplier, h, weights, slopes), of_theta
