@@ -114,7 +114,7 @@ class PiecewiseConstant(Control):
     >>> theta = ode.PiecewiseConstant(np.array([1.0, -1.0]), (0.0, 2.0))
     >>> theta(0.5), theta(1.5), theta.refined().values
     (np.float64(1.0), np.float64(-1.0), array([ 1.,  1., -1., -1.]))
-    >>> ode.odeint(lambda t, y, theta: theta, 0.0, (0.0, 1.5), theta, steps=3)
+    >>> ode.odeint(lambda t, y, theta: theta, 0.0, (0.0, 1.5), theta, steps=3).round(6)
     np.float64(0.5)
     """
 
