@@ -221,8 +221,9 @@ def _responses(run: Run, y0: Any, theta: Any, states: list[Any], size: float, se
 
     others = _states(run, tree.map(moved, y0), theta)
     value = run.stepper.value
-    distances = np.array([_distances(value(a), value(b)) for a, b in zip(others, states, strict=True)])
-    return distances / distances[0]
+    distances: _Array = np.array([_distances(value(a), value(b)) for a, b in zip(others, states, strict=True)])
+    relative: _Array = distances / distances[0]
+    return relative
 
 
 def _distances(a: Any, b: Any) -> _Array:

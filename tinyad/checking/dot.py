@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from ..backend import asnumpy
+from ..tensor import unwrap
 from ..transforms import jvp, vjp
-from .inputs import FloatArray, FloatInputs, as_output, random_like
+from .inputs import FloatArray, FloatInputs, as_output, is_float_array, no_floats, random_like
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,62 @@ def dot_test(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> DotTest:
     u = random_like(random, y)
     v = [random_like(random, value) for value in function.values]
     _, tangent = jvp(function, tuple(function.values), tuple(v))
-    forward_terms = _products([u], [tangent])
-    reverse_terms = _products(pullback(u), v)
+    return _compared(_products([u], [tangent]), _products(pullback(u), v), max(eps, function.eps))
+
+
+def check_adjoint(
+    apply: Callable[[Any], Any], transpose: Callable[[Any], Any], x: Any, seed: int = 0, bound: float | None = None
+) -> DotTest:
+    """Check that one linear function is the transpose of another: <u, A v> = <A' u, v> for random u and v.
+
+    For products with a Jacobian and its transpose that were written by hand.
+
+    Args:
+        apply: ``apply(v)`` is ``A v``.
+        transpose: ``transpose(u)`` is ``A' u``.
+        x: an array or tree in the form of v.
+        seed: of u and v.
+        bound: the largest gap that passes; 1e-10 or 100 rounding units by default, as for `dot_test`.
+
+    Raises:
+        TypeError: ``x`` or ``A v`` hold no floats.
+        ValueError: ``A' u`` is not of the form of ``x``.
+
+    >>> import numpy as np
+    >>> from tinyad.checking import check_adjoint
+    >>> A = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> check_adjoint(lambda v: A @ v, lambda u: A.T @ u, np.zeros(2)).passed
+    True
+    >>> check_adjoint(lambda v: A[:2] @ v, lambda u: A[:2] @ u, np.zeros(2)).passed
+    False
+    """
+    random = np.random.default_rng(seed)
+    leaves, structure = tree.flatten(x)
+    v = [random_like(random, unwrap(leaf)) for leaf in _floats(leaves)]
+    outputs, form = tree.flatten(apply(tree.unflatten(structure, v)))
+    forward = [unwrap(leaf) for leaf in _floats(outputs)]
+    u = [random_like(random, leaf) for leaf in forward]
+    returned = transpose(tree.unflatten(form, u))
+    back = [unwrap(leaf) for leaf in tree.same_structure("what transpose(u) returned", structure, returned, "x")]
+    for path, a, b in zip(tree.paths(x), back, v, strict=True):
+        if np.shape(a) != np.shape(b):
+            raise ValueError(
+                f"check_adjoint: transpose(u) returned shape {np.shape(a)} for x{path} of shape {np.shape(b)}; expected the shape "
+                f"of what apply takes."
+            )
+    eps = max(float(np.finfo(getattr(leaf, "dtype", np.float64)).eps) for leaf in (*v, *forward))
+    return _compared(_products(u, forward), _products(back, v), eps, bound)
+
+
+def _floats(leaves: Sequence[Any]) -> Sequence[Any]:
+    if not leaves or not all(is_float_array(leaf) for leaf in leaves):
+        raise no_floats("check_adjoint", leaves)
+    return leaves
+
+
+def _compared(forward_terms: FloatArray, reverse_terms: FloatArray, eps: float, bound: float | None = None) -> DotTest:
     forward, reverse = float(forward_terms.sum()), float(reverse_terms.sum())
-    eps = max(eps, function.eps)
-    bound = max(1e-10, 100 * eps)
+    bound = max(1e-10, 100 * eps) if bound is None else bound
     size = max(float(np.linalg.norm(forward_terms)), float(np.linalg.norm(reverse_terms)), 100 * eps / bound)
     return DotTest(forward, reverse, abs(forward - reverse) / size, bound)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,9 @@ class Adjoint:
     exact = True
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({settings})"
+        usual = {name: parameter.default for name, parameter in inspect.signature(type(self)).parameters.items()}
+        settings = [f"{name}={value!r}" for name, value in vars(self).items() if value != usual.get(name)]
+        return f"{type(self).__name__}({', '.join(settings)})"
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)

@@ -15,7 +15,7 @@ __all__ = ["Tape"]
 class Tape(Adjoint):
     """Every operation of every stage is recorded. Exact, differentiable in every way and any number of times.
 
-    Memory: all that the stages compute.
+    Memory: all that the stages compute; the ledger counts a state for each evaluation that is recorded, which is the least.
     """
 
     def forward(self, run: Run, y0: Any, theta: Any) -> tuple[list[Any], Any]:
@@ -25,5 +25,7 @@ class Tape(Adjoint):
             state, _ = run.advance(state, theta, first, last)
             outputs.append(run.stepper.value(state))
         if any(on_tape(leaf) for leaf in tree.leaves(outputs)):
-            run.ledger.vjps += run.ledger.evaluations - before  # the reverse walk that is to come
+            recorded = run.ledger.evaluations - before
+            run.ledger.vjps += recorded  # in the reverse walk that is to come
+            run.ledger.stored = max(run.ledger.stored, recorded)
         return outputs, None
