@@ -22,7 +22,18 @@ from tinyad.backend import Array
 from tinyad.models.initializers import glorot_uniform, zeros
 from tinyad.models.layers import Activation, Dense, positive
 from tinyad.models.module import Module
-from tinyad.models.ode import Adjoint, Control, Discrete, Field, Ledger, PiecewiseConstant, PiecewiseLinear, Reversible, odeint
+from tinyad.models.ode import (
+    Adjoint,
+    Control,
+    Discrete,
+    Field,
+    Ledger,
+    PiecewiseConstant,
+    PiecewiseLinear,
+    Reversible,
+    Stepper,
+    odeint,
+)
 from tinyad.models.ode.methods import method_named
 from tinyad.models.randomness import Seed, generator
 
@@ -256,7 +267,7 @@ class StableNet(Module):
             dynamics=dynamics,
             steps=steps,
             method=stepper.name,
-            adjoint=adjoint or (Reversible() if stepper.reversible else Discrete()),
+            adjoint=adjoint or _usual_adjoint(stepper),
         )
 
     def start(self, x: Array) -> Any:
@@ -267,7 +278,8 @@ class StableNet(Module):
 
     def flow(self, y0: Any, **settings: Any) -> Any:
         """The state at the final time; other ``settings`` for `odeint`, such as ``adjoint=Tape()`` or a ledger."""
-        settings = {"steps": self.steps, "method": self.method, "adjoint": self.adjoint, **settings}
+        usual = self.adjoint if "method" not in settings else _usual_adjoint(method_named(settings["method"]))
+        settings = {"steps": self.steps, "method": self.method, "adjoint": usual, **settings}
         return odeint(self.dynamics.f, y0, self.control.interval, self.control, **settings)
 
     def states(self, x: Array) -> Array:
@@ -288,6 +300,10 @@ class StableNet(Module):
         Source: E. Haber, L. Ruthotto, E. Holtham, S.-H. Jun, "Learning across scales", 2018.
         """
         return replace(self, control=self.control.refined(), steps=2 * self.steps)
+
+
+def _usual_adjoint(stepper: Stepper) -> Adjoint:
+    return Reversible() if stepper.reversible else Discrete()
 
 
 def _joined(state: Any) -> Array:
