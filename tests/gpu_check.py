@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = ["table", "engine", "loops", "models"]
+TESTS = ["table", "engine", "loops", "models", "ode"]
 
 
 def reason_for_nothing():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,14 @@ def adaptive_grid(
     atol: float,
     control: I,
     most: int,
+    judged: Callable[[Any], Any] = lambda state: state,
 ) -> tuple[Grid, list[Any]]:
     """The times of accepted steps, each of those asked for among them, and the states there.
 
     A step is accepted if the root mean square of its error, element by element relative to ``atol + rtol * |y|``, is at most 1.
+
+    Args:
+        judged: the part of a state whose error counts.
 
     Raises:
         TypeError: for a method without an embedded one.
@@ -96,17 +100,19 @@ def adaptive_grid(
         )
     if not (rtol >= 0 and atol >= 0 and rtol + atol > 0):
         raise ValueError(f"odeint: rtol={rtol!r}, atol={atol!r}; expected tolerances of at least 0, not both 0")
-    return _Search(stepper, field, theta, rtol, atol, control).run(y0, interval, times, most)
+    return _Search(stepper, field, theta, rtol, atol, control, judged).run(y0, interval, times, most)
 
 
 class _Search:
     """Steps of an embedded pair, on plain arrays."""
 
-    def __init__(self, stepper: RungeKutta, field: Field, theta: Any, rtol: float, atol: float, control: I) -> None:
+    def __init__(
+        self, stepper: RungeKutta, field: Field, theta: Any, rtol: float, atol: float, control: I, judged: Callable[[Any], Any]
+    ) -> None:
         tableau = stepper.tableau
         assert tableau.b_hat is not None and tableau.order_hat is not None
         self.stepper, self.field, self.theta = stepper, field, tree.map(unwrap, theta)
-        self.rtol, self.atol, self.control = rtol, atol, control
+        self.rtol, self.atol, self.control, self.judged = rtol, atol, control, judged
         self.k = min(tableau.order, tableau.order_hat) + 1
         self.difference = (tableau.b - tableau.b_hat).tolist()
         self.reuses = bool((tableau.A[-1] == tableau.b).all() and tableau.c[-1] == 1)  # the last slope is the next first one
@@ -158,7 +164,7 @@ class _Search:
     def _error(self, y: Any, new: Any, h: float, slopes: Sequence[Any]) -> float:
         """The estimated error of a step, relative to what is allowed; NaN and infinity if they are among its values."""
         total, count = 0.0, 0
-        for before, after, *k in zip(tree.leaves(y), tree.leaves(new), *map(tree.leaves, slopes), strict=True):
+        for before, after, *k in zip(*[tree.leaves(self.judged(state)) for state in (y, new, *slopes)], strict=True):
             error = combine(0.0 * after, h, self.difference, k)
             allowed = self.atol + self.rtol * np.maximum(abs(before), abs(after))
             total += float(asnumpy((abs(error / allowed) ** 2).sum()))
@@ -183,7 +189,7 @@ class _Search:
     def _size(self, x: Any, y: Any) -> float:
         """The root mean square of ``x``, relative to what error is allowed in ``y``."""
         total, count = 0.0, 0
-        for a, b in zip(tree.leaves(x), tree.leaves(y), strict=True):
+        for a, b in zip(tree.leaves(self.judged(x)), tree.leaves(self.judged(y)), strict=True):
             total += float(asnumpy((abs(a / (self.atol + self.rtol * abs(b))) ** 2).sum()))
             count += getattr(a, "size", 1)
         return math.sqrt(total / max(count, 1))

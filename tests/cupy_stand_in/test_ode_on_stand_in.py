@@ -1,4 +1,4 @@
-"""Differential equations and their adjoints, stable networks, and Krylov methods on stand-ins of CuPy's arrays: the same numbers."""
+"""Differential equations, their adjoints, stable networks and Krylov methods on stand-ins of CuPy's arrays: the same numbers."""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from tinyad.models.ode.adaptive import PI, adaptive_grid
 from tinyad.models.ode.adjoints.base import Adjoint
 from tinyad.models.ode.field import Field
 from tinyad.models.ode.grids import Grid
@@ -28,17 +29,34 @@ class Backsolve(Adjoint):
 
     Args:
         restarts: at how many times between those asked for to start again from the state of the way there.
+        rtol, atol: choose the steps of the way back by their own error; the steps of the way there by default.
+        norm: what error that is: of the state and the multiplier ("seminorm"), or of the integral over the parameters as well
+            ("full"). Nothing depends on that integral, so its error does not grow, and short steps on its account are wasted.
 
     Source: R. Chen, Y. Rubanova, J. Bettencourt, D. Duvenaud, "Neural ordinary differential equations", 2018, algorithm 1;
+    seminorm: P. Kidger, R. Chen, T. Lyons, "Hey, that's not an ODE", 2021;
     restarts: A. Gholami, K. Keutzer, G. Biros, "ANODE", 2019.
     """
 
     exact = False
 
-    def __init__(self, restarts: int = 0) -> None:
+    def __init__(
+        self,
+        restarts: int = 0,
+        rtol: float | None = None,
+        atol: float | None = None,
+        norm: Literal["seminorm", "full"] = "seminorm",
+    ) -> None:
         if isinstance(restarts, bool) or not hasattr(restarts, "__index__") or restarts < 0:
             raise ValueError(f"Backsolve: restarts={restarts!r}; expected a whole number of at least 0")
-        self.restarts = restarts
+        if norm not in ("seminorm", "full"):
+            raise ValueError(f"Backsolve: norm={norm!r}; expected 'seminorm' or 'full'")
+        self.restarts, self.rtol, self.atol, self.norm = restarts, rtol, atol, norm
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the way back chooses its own steps."""
+        return self.rtol is not None or self.atol is not None
 
     def check(self, run: Run) -> None:
         if run.field.paired:
@@ -47,6 +65,10 @@ class Backsolve(Adjoint):
                 f"pair. Take adjoint=Reversible(), which is exact and needs no more memory"
             )
 
+        if run.stepwise and self.adaptive:
+            raise TypeError(
+                "Backsolve: theta changes from step to step, so the way back takes the steps of the way there: no rtol"
+            )
         if run.stepwise and not isinstance(run.stepper, (RungeKutta, DiagonallyImplicit)):
             raise TypeError(
                 f"Backsolve: theta changes from step to step, and the state of {run.stepper.name!r} is more than the solution. "
@@ -80,6 +102,10 @@ class Backsolve(Adjoint):
             if run.stepwise:
                 multiplier, of_theta = self._by_steps(run, both, saved[start], multiplier, of_theta, theta, end, start)
                 continue
+            if self.adaptive:
+                state = self._by_tolerance(run, both, (saved[start], multiplier, of_theta), theta, end, start)
+                _, multiplier, of_theta = state
+                continue
             backwards = Run(
                 run.stepper, Field(both, run.ledger, counted=False), Grid(run.grid.times[end : start + 1][::-1], (start - end,))
             )
@@ -88,6 +114,16 @@ class Backsolve(Adjoint):
             _, multiplier, of_theta = run.stepper.value(state)
         run.ledger.hold(1 - len(saved))
         return add(multiplier, jumps[0]) if 0 in jumps else multiplier, run.whole(of_theta)
+
+    def _by_tolerance(self, run: Run, both: Any, state: Any, theta: Any, first: int, last: int) -> Any:
+        """The same in steps that are chosen by their error."""
+        field, interval = Field(both, run.ledger, counted=False), (run.grid.times[last], run.grid.times[first])
+        rtol, atol = 1e-6 if self.rtol is None else self.rtol, 1e-9 if self.atol is None else self.atol
+        _, states = adaptive_grid(
+            run.stepper, field, state, theta, interval, None, rtol=rtol, atol=atol, control=PI(), most=100_000,
+            judged=(lambda state: state[:2]) if self.norm == "seminorm" else lambda state: state,
+        )  # fmt: skip
+        return states[-1]
 
     def _by_steps(
         self, run: Run, both: Any, y: Any, multiplier: Any, of_theta: Any, theta: Any, first: int, last: int

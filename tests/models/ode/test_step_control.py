@@ -10,6 +10,7 @@ import pytest
 
 import tinyad as ad
 from tests.models.ode.problems import PAIR, THETA, Y0, by_hand, distance, gradient, misfit, network, slopes
+from tinyad import models
 from tinyad.models import ode
 
 EXACT = by_hand(ode.DOPRI5, network, Y0, 1.0, THETA, 1000)
@@ -64,6 +65,53 @@ def test_work_is_not_done_twice_where_no_gradient_is_asked_for() -> None:
     alone = ode.Ledger()
     ode.odeint(network, Y0, (0.0, 1.0), THETA, rtol=1e-6, ledger=alone)
     assert alone.evaluations == 6 * (alone.steps + alone.rejected) + 2  # the last slope of a step is the first of the next
+
+
+def test_the_lectures_three_taylor_panels() -> None:
+    """A network on the spiral: the remainder of a loose continuous adjoint loses an order where steps become small."""
+    random = np.random.default_rng(0)
+    data = models.spiral(4)
+    shapes = {"W1": (2, 50), "b1": (50,), "W2": (50, 2), "b2": (2,)}
+    theta = {name: 0.3 * random.normal(size=shape) if name[0] == "W" else np.zeros(shape) for name, shape in shapes.items()}
+    flat, back = ad.tree.ravel(theta)
+    direction = random.normal(size=flat.shape)
+    direction /= np.linalg.norm(direction)
+
+    def slopes_of(**settings: Any) -> Any:
+        def loss(theta: Any) -> Any:
+            f = lambda t, u, theta: ad.tanh(u**3 @ theta["W1"] + theta["b1"]) @ theta["W2"] + theta["b2"]
+            y = ode.odeint(f, np.array([2.0, 0.0]), (0.0, 1.5), theta, times=data.times[1:], **settings)
+            return ad.sum((y - data.states[1:]) ** 2) / 3
+
+        value, gradient = ad.value_and_grad(loss)(theta)
+        slope = ad.tree.ravel(gradient)[0] @ direction
+        remainders = [abs(loss(back(flat + h * direction)) - value - h * slope) for h in 2.0 ** -np.arange(6.0, 17.0)]
+        return slopes(remainders)
+
+    def continuous(rtol: float, atol: float) -> Any:
+        return slopes_of(rtol=rtol, atol=atol, adjoint=ode.Backsolve(rtol=rtol, atol=atol))
+
+    assert np.median(slopes_of(method="rk4", steps=30)) >= 1.9
+    assert np.median(continuous(1e-7, 1e-9)) >= 1.9
+    assert continuous(1e-2, 1e-2)[-1] <= 1.3
+
+
+def test_the_way_back_with_steps_of_its_own() -> None:
+    """As right as its tolerance; the seminorm takes fewer steps, and is hardly less right."""
+    exact = gradient("dopri5", ode.Discrete(), 400)
+    work = {}
+    for norm in ("seminorm", "full"):
+        for rtol in (1e-3, 1e-6, 1e-9):
+            ledger = ode.Ledger()
+            adjoint = ode.Backsolve(rtol=rtol, atol=1e-3 * rtol, norm=norm)  # type: ignore[arg-type]
+            found = gradient("dopri5", adjoint, None, rtol=1e-10, atol=1e-12, ledger=ledger)
+            assert 1e-4 * rtol < distance(found, exact) < 30 * rtol, (norm, rtol)
+            work[norm, rtol] = ledger.vjps
+    assert work["seminorm", 1e-6] < work["full", 1e-6]
+    with pytest.raises(TypeError, match="'rk4' has no embedded method"):
+        gradient("rk4", ode.Backsolve(rtol=1e-3), 10)
+    with pytest.raises(ValueError, match="norm='max'"):
+        ode.Backsolve(norm="max")  # type: ignore[arg-type]
 
 
 def decay(t: Any, y: Any, rate: Any) -> Any:
