@@ -112,3 +112,102 @@ def test_where_to_split_as_an_array() -> None:
 def test_covariance_of_too_few_with_weights() -> None:
     rows = np.array([[1.0, 2.0], [3.0, 1.0]])
     np.testing.assert_array_equal(ad.cov(rows, aweights=[1.0, 1.0], ddof=3), np.cov(rows, aweights=[1.0, 1.0], ddof=3))
+
+
+def test_defaults_of_axes() -> None:
+    matrix = np.array([[1.0, 2.0, 4.0], [0.0, -1.0, 3.0]])
+    np.testing.assert_array_equal(ad.log_softmax(matrix), ad.log_softmax(matrix, axis=1))
+    assert ad.argmin(matrix, axis=0).shape == (3,)
+
+
+def test_a_number_made_of_two_is_a_number() -> None:
+    assert isinstance(ad.complex(np.float64(1.0), np.float64(2.0)), np.generic)
+    assert not np.shares_memory(ad.logcumsumexp(only := np.array([1.5])), only)
+
+
+def test_channels_that_do_not_fit() -> None:
+    for groups in (1, 0):
+        with pytest.raises(ValueError, match=f"with groups={groups} it expects"):
+            ad.conv(np.ones((1, 3, 5)), np.ones((2, 2, 3)), groups=groups)
+
+
+def test_slopes_and_interpolants_at_their_ends() -> None:
+    t, f = np.array([0.0, 1.0, 1.5, 3.0]), np.array([[1.0], [2.0], [0.5], [4.0]]) * np.array([1.0, -2.0])
+    for order in (1, 2):
+        np.testing.assert_allclose(ad.gradient(f, t, axis=0, edge_order=order), np.gradient(f, t, axis=0, edge_order=order))
+    np.testing.assert_array_equal(ad.interp(np.array([0.0, 3.0]), np.array([1.0]), np.array([2.0])), [2.0, 2.0])
+    angles, known = np.array([-170.0, 5.0, 179.0, 350.0]), np.array([10.0, 100.0, 300.0])
+    np.testing.assert_allclose(
+        ad.interp(angles, known, np.array([1.0, 5.0, 2.0]), period=360), np.interp(angles, known, [1.0, 5.0, 2.0], period=360)
+    )
+    for at in np.linspace(-360, 360, 25):  # between the last and the first of them, too
+        assert ad.interp(at, known, np.array([1.0, 5.0, 2.0]), period=360) == pytest.approx(
+            np.interp(at, known, [1.0, 5.0, 2.0], period=360)
+        )
+
+
+def test_eigenvalues_of_eigh_alone() -> None:
+    matrix = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 5.0]])
+    weights = np.array([1.0, -2.0, 0.5])
+    v = np.linalg.eigh(matrix)[1]
+    found = ad.grad(lambda a: ad.sum(weights * ad.linalg.eigh(a)[0]))(matrix)
+    np.testing.assert_allclose(found, v @ np.diag(weights) @ v.T, atol=1e-13)
+
+
+def test_arguments_by_name_alone() -> None:
+    with pytest.raises(TypeError):
+        ad.fft.rfftfreq(8, 1.0, np.float32)  # type: ignore[misc]
+
+
+def test_indices_that_are_true_or_apart() -> None:
+    np.testing.assert_array_equal(ad.grad(lambda y: ad.sum(y[True] ** 2))(x), 2 * x)
+    np.testing.assert_array_equal(ad.grad(lambda y: ad.sum(y[False]))(x), 0 * x)
+    cube = np.arange(2 * 3 * 4 * 3.0).reshape(2, 3, 4, 3)
+    rows = np.array([0, 2])
+    np.testing.assert_array_equal(ad.vmap(lambda y: y[rows, :, rows])(cube), np.stack([y[rows, :, rows] for y in cube]))
+    np.testing.assert_array_equal(ad.vmap(lambda y: y[:, rows, rows])(cube), np.stack([y[:, rows, rows] for y in cube]))
+
+
+def test_joining_with_a_number() -> None:
+    for arrays in ([1.0, np.ones(2)], [np.ones(2), 1.0]):
+        with pytest.raises(ValueError, match=r"number|array 1"):
+            ad.concat(arrays)
+    assert ad.concat([np.zeros((1, 0)), np.ones((1, 2))], axis=1).shape == (1, 2)
+
+
+def test_least_squares_of_stacks_and_of_short_rank() -> None:
+    stack = np.random.default_rng(0).normal(size=(3, 2, 4))
+    assert ad.linalg.lstsq(stack, np.ones((3, 2, 5))).residuals.shape == (3, 0)
+    assert ad.linalg.lstsq(stack[0], np.ones(2)).residuals.shape == (0,)
+    short = np.outer([1.0, 2.0, 3.0], [1.0, 1.0])
+    np.testing.assert_allclose(ad.linalg.lstsq(short, np.array([2.0, 4.0, 6.0])).x, [1.0, 1.0], rtol=1e-12)
+    narrow = np.zeros((100, 2))
+    narrow[0, 0], narrow[1, 1] = 1.0, 50 * np.finfo(float).eps
+    assert ad.linalg.matrix_rank(narrow) == np.linalg.matrix_rank(narrow) == 1
+
+
+def test_infinities_become_the_largest_of_their_sign() -> None:
+    largest = np.finfo(float).max
+    np.testing.assert_array_equal(ad.nan_to_num(np.array([-np.inf, np.inf, np.nan])), [-largest, largest, 0.0])
+
+
+def test_widths_of_each_axis_by_one_number() -> None:
+    assert ad.pad(np.ones((1, 1, 1)), [1, (2, 0), 3]).shape == (3, 3, 7)
+
+
+def test_elements_that_occur_twice() -> None:
+    np.testing.assert_array_equal(ad.isin(np.array([1.5, 1.5, 2.0]), np.array([2.0, 3.0])), [False, False, True])
+    np.testing.assert_array_equal(ad.bincount(np.array([0, 2]), weights=np.array([0.5, 1.5])), [0.5, 0.0, 1.5])
+    with pytest.raises(TypeError, match="bincount"):
+        ad.bincount(np.array([0.5, 2.0]))
+
+
+def test_repeated_by_a_list_of_one() -> None:
+    np.testing.assert_array_equal(ad.repeat(x, [2]), np.repeat(x, 2))
+    np.testing.assert_array_equal(ad.repeat(x, np.array(3)), np.repeat(x, 3))
+    np.testing.assert_array_equal(ad.repeat(x, 2), np.repeat(x, 2))
+
+
+def test_products_along_axes_from_the_front() -> None:
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(2, 2, 3)
+    np.testing.assert_array_equal(ad.vecdot(a, b, axis=-2), (a * b).sum(axis=-2))

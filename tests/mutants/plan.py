@@ -26,8 +26,9 @@ EXAMPLES = {
     "tinyad/several.py": {"eigh", "qr", "svd", "slogdet"},
     "tinyad/reverse.py": {"multiply", "matmul", "getitem", "where", "sum"},
     "tinyad/forward.py": {"multiply", "matmul", "getitem", "where", "sum"},
+    "tinyad/primitives/degenerate.py": {"eigh", "eigvalsh", "eig", "svd", "svdvals", "qr", "pinv", "lstsq"},
 }
-"""Rows of the table of primitives that test a file of the core as well."""
+"""Rows of the table of primitives that test a file of the core, or one that serves others, as well."""
 
 EVERYWHERE = ("tests/engine/test_mutants.py",)
 """Tests written for mutants that nothing else noticed come first of all."""
@@ -36,7 +37,7 @@ WIDER = (
     "engine/test_lists_and_corners_of_calls.py", "primitives/test_unusual_arguments.py", "engine/test_protocols.py",
     "engine/test_assignment.py", "primitives/test_arranging.py", "primitives/test_reductions.py", "primitives/test_sorting.py",
     "primitives/test_taking.py", "primitives/test_linalg_calls.py", "array_api/test_devices.py", "engine/test_pickle.py",
-    "engine/test_vmap.py",
+    "engine/test_vmap.py", "primitives/test_linalg.py", "primitives/test_complex.py",
 )  # fmt: skip
 """What a mutant that those for its file did not notice meets next: tests of many files, half a minute or so."""
 
@@ -90,5 +91,5 @@ def _rows(file: str) -> list[str]:
         return sorted(EXAMPLES.get(file, ()))
     module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
     declared = {name for name, primitive in PRIMITIVES.items() if primitive.apply.__module__ == module.__name__}
-    declared.update(module.__all__)
+    declared.update(module.__all__, EXAMPLES.get(file, ()))
     return [row.name for row in TABLE if not declared.isdisjoint([row.name, *row.primitives])]
