@@ -32,9 +32,10 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 BUILD = CHECKOUT / "build"
 NOTEBOOKS, PAGES = BUILD / "notebooks", BUILD / "docs"
 
-TUTORIALS = sorted((CHECKOUT / "tutorials").rglob("*.py"))
+APART = {"exercises", "solutions"}  # to work in, not to read
+TUTORIALS = sorted(path for path in (CHECKOUT / "tutorials").rglob("*.py") if path.parent.name not in APART)
 TEXTS = [*sorted((CHECKOUT / "docs").glob("*.md")), CHECKOUT / "tutorials/README.md"]
-DOCUMENTED = ["tinyad", "tinyad.models", "tinyad.optim", "tinyad.kinds", "tinyad.inspect"]
+DOCUMENTED = ["tinyad", "tinyad.models", "tinyad.models.ode", "tinyad.optim", "tinyad.kinds", "tinyad.inspect"]
 
 
 # ---- notebooks

@@ -13,7 +13,8 @@ import pytest
 from tinyad import report
 
 FOLDER = Path(__file__).resolve().parents[2] / "tutorials"
-TUTORIALS = sorted(FOLDER.rglob("*.py"))
+APART = {"exercises", "solutions"}  # see test_exercises.py
+TUTORIALS = sorted(path for path in FOLDER.rglob("*.py") if path.parent.name not in APART)
 each_tutorial = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 
 HEADER = re.compile(r"^# %%( \[markdown\])?$")
