@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,8 +118,9 @@ def check_order(
     own = callable(method) and not isinstance(method, Stepper)
     if own and order is None:
         raise ValueError("check_order: a function of one's own claims no order; give order=")
-    equation, start = (_pendulum, np.array([1.0, 0.5])) if f is None else (f, y0)
-    exact = odeint(equation, start, interval, method="dopri5", steps=max(2000, 10 * max(steps)))
+    equation, start = (_pendulum, _START) if f is None else (f, y0)
+    fine = max(500, 4 * max(steps))  # errors below 1e-13
+    exact = _of_pendulum(interval, fine) if f is None else odeint(equation, start, interval, method="dopri5", steps=fine)
     if own:
         name, expected = getattr(method, "__name__", "step"), order
         found = [_marched(method, equation, start, interval, n) for n in steps]
@@ -146,6 +148,14 @@ _PENDULUM_IN_TURN = (
     lambda t, p, theta: p * (1.0 + 0.3 * np.sin(2.0 * t)),
     lambda t, q, theta: -ad.sin(q) + 0.5 * np.cos(t),
 )
+
+
+_START = np.array([1.0, 0.5])
+
+
+@functools.cache
+def _of_pendulum(interval: tuple[float, float], steps: int) -> Any:
+    return odeint(_pendulum, _START, interval, method="dopri5", steps=steps)
 
 
 def _marched(step: Any, f: Any, y: Any, interval: tuple[float, float], steps: int) -> Any:

@@ -125,7 +125,7 @@ print("steps", steps, "gaps", [f"{gap:.1e}" for gap in gaps], "orders", falls.ro
 # derivative.
 
 # %%
-epochs = 15 if SMALL else 60
+epochs = 15 if SMALL else 40
 
 
 def trained(settings):
