@@ -202,29 +202,23 @@ for final_time in (1.0, 5.0):
     trained[final_time] = own
     print(f"final time {final_time:g}, h = {final_time / DEPTH:g} in training. Accuracy on new points with")
     for method in ORDERS:
-        found = [
-            float(
-                accuracy(
-                    replace(own, method=method, steps=k * DEPTH), *(peaks_validation.x, peaks_validation.y)
-                )
-            )
-            for k in factors
-        ]
+        others = [replace(own, method=method, steps=k * DEPTH) for k in factors]
+        found = [float(accuracy(other, peaks_validation.x, peaks_validation.y)) for other in others]
         integrated[final_time, method] = np.array(found)
         row = "  ".join(f"{k * DEPTH:3}: {a:.3f}" for k, a in zip(factors, found, strict=True))
         print(f"   {method:<6} and steps {row}")
 
 # %% [markdown]
-# The network that was trained with long steps is good at what it was trained for, and at nothing else. Take
-# more steps, or better ones, and the accuracy falls to that of a much worse classifier. A *more accurate*
+# The network that was trained with long steps is good with these steps, and only with these. Take more
+# steps, or better ones, and the accuracy falls to that of a much worse classifier. A *more accurate*
 # integration of "its" equation ruins it. The training has used the error of Euler's method as a part of the
-# model. With short steps the loss is smaller, and so is the network's skill: within $T = 1$ the states
-# cannot go far.
+# model. With short steps the loss is small, and so is the network's skill: within $T = 1$ the states cannot
+# go far.
 #
 # So a trained residual network is Euler's method for some equation. That does not make it close to the
 # solution of that equation. Whoever wants to use the continuous picture has to make the steps small enough
-# first, or keep the weights in bounds. [Tutorial 2](02_stability_continuous_and_discrete.py) looks at the
-# same effect as a landscape.
+# first, or keep the weights in bounds. The next page looks at the same effect as a
+# landscape.
 
 # %%
 side = np.linspace(-3, 3, 97)
@@ -362,13 +356,18 @@ for name in names:
 # %% [markdown]
 # What the cascade buys, then:
 #
-# * It gets to a good network of 32 layers without the slow beginning of one that starts from random weights,
-#   and without a choice between learning rates.
+# * It is good early, because it begins with few layers, and its 32 layers end up good without a search for
+#   the learning rate. From random weights 32 layers start slowly, and what rate is best differs from one seed
+#   to the next. With one seed and one rate they have not arrived at the end.
+# * It is not the fastest way to 32 good layers, if the rate is known: those that start from random weights
+#   pass 0.9 at about a third of the work, when the cascade has only just got to 16.
 # * It does not get further than the shallow network with which it began. On this problem eight layers are
 #   enough, and the honest way to spend the work is to train them for longer.
 # * Prolonging alone throws away much of what was learnt, and most at the first time, for the reason of
-#   section 4: the trained weights belong to their step. Some epochs bring it back. The loss is smaller the
-#   smaller the step has become.
+#   section 4: the trained weights belong to their step. Some epochs bring it back.
+#
+# (This is said of the full settings. With the small ones, 40 % of the work, 32 layers from random weights do
+# not arrive at all.)
 #
 # A penalty on the change of the weights from layer to layer, `models.roughness(net.control, strength)`, makes
 # the first loss smaller, and in our trials it took accuracy at the same time. Add it to `loss` and see.
@@ -381,7 +380,7 @@ for name in names:
 # | more layers with the same weights converge | at order 1; Heun's method at 2, RK4 at 4 |
 # | prolongation keeps the function | the weights exactly, the output up to the error of the step |
 # | a trained ResNet is a differential equation | no: with $h = 0.625$ a better integrator ruins it |
-# | prolongation makes depth cheap | a deep network sooner, not a better one than the shallow |
+# | prolongation helps to train deep networks | it spares the search for a rate; no gain in accuracy |
 
 # %%
 assert difference <= 1e-13 and gap <= 1e-13
