@@ -3,6 +3,7 @@
     make mutants                                               # everything: takes many hours, and goes on where it was stopped
     make mutants FILES=tinyad/reverse.py                       # one file, or several in quotes
     make mutants FILES=tinyad/kinds.py OPTIONS="--sample 50"   # 50 of its mutants, always the same ones
+    make mutants OPTIONS="--skip 10 --sample 8"                # of each file the eight that come after the first ten
     make mutants OPTIONS=--again                               # only those that survived, after a change of the tests
     make mutants OPTIONS=--report                              # nothing is run
 
@@ -130,7 +131,7 @@ def copy_checkout(target: Path) -> None:
             shutil.copy2(CHECKOUT / name, target / name, follow_symlinks=False)
 
 
-def run(file: str, sample: int | None, again: bool, deadline: float) -> None:
+def run(file: str, sample: slice, again: bool, deadline: float) -> None:
     """Run the mutants of a file that have no result yet, in the copy of the checkout that is the current folder."""
     commands = [_command(tests(file)) for tests in (plan.tests_of, plan.wider_tests_of)]
     patience = [_patience(file, command) for command in commands]
@@ -164,11 +165,11 @@ def _patience(file: str, command: str) -> float:
     return 30 + 3 * (time.monotonic() - start)
 
 
-def chosen(db: WorkDB, sample: int | None) -> list[WorkItem]:
-    """The mutants, or a sample of them: always the same."""
+def chosen(db: WorkDB, sample: slice) -> list[WorkItem]:
+    """The mutants, or a sample of them: always in the same order, which is a random one."""
     items = sorted(db.work_items, key=lambda item: (item.mutations[0].operator_name, item.mutations[0].occurrence))
     random.Random(0).shuffle(items)
-    return items[:sample]
+    return items[sample]
 
 
 def forget_survivors(db: WorkDB) -> None:
@@ -247,11 +248,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("files", nargs="*", help="sources to make mutants of; by default all in the plan")
     parser.add_argument("--sample", type=int, metavar="N", help="run N mutants of each file, always the same")
+    parser.add_argument("--skip", type=int, metavar="N", default=0, help="leave out the first N, which another sample had")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no mutant after so many minutes")
     parser.add_argument("--again", action="store_true", help="run those that survived once more")
     parser.add_argument("--report", action="store_true", help="only print what was found until now, with all survivors")
     given = parser.parse_args()
     files = given.files or plan.files()
+    sample = slice(given.skip, None if given.sample is None else given.skip + given.sample)
     if unknown := sorted(set(files) - set(plan.files())):
         parser.error(f"files: got {unknown}, which the plan lacks; it has {plan.files()}")
     if not given.report:
@@ -262,7 +265,7 @@ def main() -> None:
             os.chdir(folder)
             for file in files:
                 print(file, flush=True)
-                run(file, given.sample, given.again, deadline)
+                run(file, sample, given.again, deadline)
             os.chdir(CHECKOUT)
     report(files, survivors=given.report)
 
