@@ -176,7 +176,8 @@ def of_100(f):
 
 # ------------------------------------------------------------------ a neural ODE
 
-STEPS = 100
+STEPS = 100  # of the loop that is written by hand
+SOLVER_STEPS = 64  # of the libraries' solvers
 
 
 def rk4(field, y, h):
@@ -192,3 +193,9 @@ def ode_problem():
     """The field, a network 2-64-2; its weights; 128 starting points and where they should be at time 1."""
     _, normal = generator()
     return mlp, mlp_params(normal, 2, 64, 2), normal(128, 2), normal(128, 2)
+
+
+def solver_problem():
+    """The field, a network 2-64-64-2; its weights; 256 starting points and where they should be at time 1."""
+    _, normal = generator()
+    return mlp, mlp_params(normal, 2, 64, 64, 2), normal(256, 2), normal(256, 2)

@@ -6,7 +6,7 @@ Source: Squire and Trapp, SIAM Review 40 (1998).
 
 import numpy as np
 
-from problems import ADAM, RATE, STEPS, convnet, mlp, resnet, rk4, tree_map
+from problems import ADAM, RATE, SOLVER_STEPS, STEPS, convnet, mlp, resnet, rk4, tree_map
 
 H = 1e-30
 
@@ -212,19 +212,23 @@ def hessian(f, A, B, x):
 # ------------------------------------------------------------------ the neural ODE
 
 
-def ode(field, params, y, target):
+def ode(field, params, y, target, steps=STEPS):
     """Runge and Kutta's steps forward, and each of them transposed on the way back."""
     params, y, target = double((params, y, target))
     ys = [y]
-    for _ in range(STEPS):
-        ys.append(rk4(lambda y: mlp_forward(params, y)[0], ys[-1], 1 / STEPS))
+    for _ in range(steps):
+        ys.append(rk4(lambda y: mlp_forward(params, y)[0], ys[-1], 1 / steps))
     difference = ys[-1] - target
     g = 2 * difference / difference.size
     total = tree_map(np.zeros_like, params)
     for y in ys[-2::-1]:
-        g, parts = rk4_transposed(params, y, g, 1 / STEPS)
+        g, parts = rk4_transposed(params, y, g, 1 / steps)
         total = tree_map(lambda *gs: sum(gs), total, *parts)
     return (difference**2).mean(), total
+
+
+def solver(*given):
+    return ode(*given, steps=SOLVER_STEPS)
 
 
 def rk4_transposed(params, y, g, h):

@@ -13,6 +13,7 @@ nothing is traced or compiled before its first call.
     gnvp(network, params, X, C, labels, v)      the Gauss-Newton matrix times v
     jacobian(f, A, B, x), hessian(f, A, B, x)   of f(xp, A, B, x) by x
     ode(field, params, y, target)               (value, gradient by params) of the mean square of the distance at time 1
+    solver(field, params, y, target)            the same with the engine's library of differential equations
 
 A leaf None in a result is not computed; leaves of a tree of parameters may come as a list in the order of `problems.leaves`.
 """

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engines import training
-from problems import ADAM, RATE, STEPS, convnet, rk4
+from problems import ADAM, RATE, SOLVER_STEPS, STEPS, convnet, rk4
 
 try:
     import optax
@@ -128,18 +128,29 @@ def ode(field, params, y, target):
         step = lambda y, _: (rk4(lambda y: field(params, y, jnp.tanh), y, 1 / STEPS), None)
         return jax.lax.scan(step, y, None, length=STEPS)[0]
 
-    def loss_after(solve):
-        return lambda params, y, target: ((solve(params, y) - target) ** 2).mean()
-
     styles = jitted(jax.value_and_grad(loss_after(by_scan)), params, y, target)
     if diffrax:
-        step = jax.jit(jax.value_and_grad(loss_after(by_diffrax(field))))
-        styles["diffrax"] = waited(step, params, y, target)
+        # All steps are kept for the way back: the default computes most of them again.
+        solve = by_diffrax(field, STEPS, checkpoints=STEPS)
+        styles["diffrax"] = jitted(jax.value_and_grad(loss_after(solve)), params, y, target)["jit"]
     return styles
 
 
-def by_diffrax(field):
-    """The same tableau and the same steps. All of them are kept for the way back: the default computes most of them again."""
+def solver(field, params, y, target):
+    """With diffrax's default, and with all steps kept for the way back."""
+    if not diffrax:
+        return {}
+    solvers = {"diffrax": by_diffrax(field, SOLVER_STEPS), "diffrax, all kept": by_diffrax(field, SOLVER_STEPS, SOLVER_STEPS)}
+    gradients = {style: jax.value_and_grad(loss_after(solve)) for style, solve in solvers.items()}
+    return {style: jitted(step, params, y, target)["jit"] for style, step in gradients.items()}
+
+
+def loss_after(solve):
+    return lambda params, y, target: ((solve(params, y) - target) ** 2).mean()
+
+
+def by_diffrax(field, steps, checkpoints=None):
+    """The same tableau and the same steps as the others."""
 
     class RK4(diffrax.AbstractERK):
         tableau = diffrax.ButcherTableau(
@@ -154,7 +165,7 @@ def by_diffrax(field):
             return 4
 
     def solve(params, y):
-        times = np.linspace(0, 1, STEPS + 1, dtype=np.float32)
+        times = np.linspace(0, 1, steps + 1, dtype=np.float32)
         found = diffrax.diffeqsolve(
             diffrax.ODETerm(lambda t, y, params: field(params, y, jnp.tanh)),
             RK4(),
@@ -164,8 +175,8 @@ def by_diffrax(field):
             y0=y,
             args=params,
             stepsize_controller=diffrax.StepTo(times),
-            max_steps=STEPS,
-            adjoint=diffrax.RecursiveCheckpointAdjoint(checkpoints=STEPS),
+            max_steps=steps,
+            adjoint=diffrax.RecursiveCheckpointAdjoint(checkpoints=checkpoints),
         )
         return found.ys[-1]
 

@@ -5,8 +5,9 @@ import numpy as np
 
 import tinyad as ad
 from engines import by_backward, clear, training
-from problems import ADAM, RATE, STEPS, convnet, rk4, tree_map
+from problems import ADAM, RATE, SOLVER_STEPS, STEPS, convnet, rk4, tree_map
 from tinyad import optim
+from tinyad.models import ode as differential
 
 PARTS, NUMPY = ["tinyad"], True
 
@@ -84,3 +85,17 @@ def ode(field, params, y, target):
         return ((last - target) ** 2).mean()
 
     return both(ad.value_and_grad(loss), params, y, target)
+
+
+def solver(field, params, y, target):
+    """`Tape` keeps every operation, as the others' fastest ways do; `Discrete`, the default, computes the stages again."""
+    right_side = lambda t, y, params: field(params, y, ad.tanh)
+
+    def step(adjoint):
+        def loss(params, y, target):
+            last = differential.odeint(right_side, y, (0.0, 1.0), params, method="rk4", steps=SOLVER_STEPS, adjoint=adjoint)
+            return ((last - target) ** 2).mean()
+
+        return both(ad.value_and_grad(loss), params, y, target)
+
+    return {**step(differential.Tape()), "compiled, discrete": step(differential.Discrete())["compiled"]}

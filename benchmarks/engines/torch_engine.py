@@ -5,9 +5,14 @@ import torch
 from torch.nn import functional as F
 
 from engines import by_backward, clear
-from problems import ADAM, RATE, STEPS, convnet, leaves, rk4, tree_map
+from problems import ADAM, RATE, SOLVER_STEPS, STEPS, convnet, leaves, rk4, tree_map
 
-PARTS, NUMPY = ["torch"], False
+try:
+    import torchdiffeq
+except ModuleNotFoundError:
+    torchdiffeq = None
+
+PARTS, NUMPY = ["torch", "torchdiffeq"], False
 
 torch._dynamo.config.recompile_limit = 1000  # one function is compiled for many sizes here, each on its own
 warnings.filterwarnings("ignore", category=FutureWarning)
@@ -112,3 +117,31 @@ def ode(field, params, y, target):
 
     # compiling the 100 steps, which it unrolls, takes minutes
     return {"eager": taped(loss, tree_map(variable, params), torch.tensor(y), torch.tensor(target))["eager"]}
+
+
+def solver(field, params, y, target):
+    """torchdiffeq, backwards through its steps, and with its adjoint, which solves an equation backwards."""
+    if not torchdiffeq:
+        return {}
+    times = torch.linspace(0, 1, SOLVER_STEPS + 1)
+    variables = tree_map(variable, params)
+    given = {"y0": torch.tensor(y), "t": times[[0, -1]], "method": "rk4", "options": {"grid_constructor": lambda *_: times}}
+    right_side = Field(field, variables)
+
+    def step(solve, **settings):
+        run = lambda: ((solve(right_side, **given, **settings)[-1] - torch.tensor(target)) ** 2).mean()
+        return by_backward(run, leaves(variables), clear, torch.Tensor.detach)
+
+    back = {"adjoint_params": tuple(leaves(variables)), "adjoint_options": {"grid_constructor": lambda *_: times.flip(0)}}
+    return {"torchdiffeq": step(torchdiffeq.odeint), "torchdiffeq, adjoint": step(torchdiffeq.odeint_adjoint, **back)}
+
+
+class Field(torch.nn.Module):
+    """A right-hand side as torchdiffeq's adjoint wants it."""
+
+    def __init__(self, field, params):
+        super().__init__()
+        self.field, self.params = field, params
+
+    def forward(self, t, y):
+        return self.field(self.params, y, torch.tanh, affine=F.linear)
