@@ -214,3 +214,48 @@ def test_repeated_by_a_list_of_one() -> None:
 def test_products_along_axes_from_the_front() -> None:
     a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(2, 2, 3)
     np.testing.assert_array_equal(ad.vecdot(a, b, axis=-2), (a * b).sum(axis=-2))
+
+
+def test_shapes_that_are_numbers() -> None:
+    assert ad.broadcast_shapes(3, (2, 1)) == (2, 3)
+
+
+def test_batches_of_matrices_with_two_axes_of_batch() -> None:
+    a, b = np.ones((2, 3, 4, 5)), np.ones((2, 3, 5, 4))
+    assert ad.matmul(a, b).shape == (2, 3, 4, 4)
+    with pytest.raises(ValueError, match="the axes before the last two"):
+        ad.matmul(a, np.ones((3, 3, 5, 4)))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_list_of_its_own_for_each_search(side: str) -> None:
+    lists = np.array([[1.0, 2.0, 2.0], [0.0, 2.0, 3.0]])
+    found = ad.vmap(lambda a: ad.searchsorted(a, np.array([2.0, 0.5]), side=side))(lists)
+    np.testing.assert_array_equal(found, [np.searchsorted(a, [2.0, 0.5], side=side) for a in lists])
+
+
+def test_bias_of_a_batch_with_two_axes_more() -> None:
+    g = np.random.default_rng(0).normal(size=(100, 3, 2))
+    np.testing.assert_allclose(ad.grad(lambda b: ad.sum((np.ones((100, 3, 2)) + b) * g))(np.zeros((3, 2))), g.sum(axis=0))
+
+
+def test_polynomials_through_points_that_coincide_and_with_weights() -> None:
+    found = ad.polyfit(np.zeros(3), np.array([1.0, 2.0, 3.0]), 1)
+    np.testing.assert_allclose(found, [0.0, 2.0], atol=1e-12)
+    points, values, weights = (
+        np.arange(4.0),
+        np.array([[1.0, 0.0], [2.0, 5.0], [4.0, 1.0], [7.0, 3.0]]),
+        np.array([1.0, 2, 3, 1]),
+    )
+    np.testing.assert_allclose(
+        ad.polyfit(points, values, 1, w=weights), np.polyfit(points, values, 1, w=weights), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_the_same_array_comes_back_unless_a_copy_is_asked_for() -> None:
+    assert ad.astype(x, x.dtype, copy=False) is x
+    assert ad.astype(x, x.dtype) is not x
+
+
+def test_a_quantile_on_an_element_does_not_look_at_the_next() -> None:
+    assert ad.quantile(np.array([0.0, 1.0, np.inf]), 0.5) == 1.0

@@ -30,7 +30,7 @@ EXAMPLES = {
 }
 """Rows of the table of primitives that test a file of the core, or one that serves others, as well."""
 
-EVERYWHERE = ("tests/engine/test_mutants.py",)
+EVERYWHERE = ("tests/engine/test_mutants.py", "tests/primitives/test_defaults.py")
 """Tests written for mutants that nothing else noticed come first of all."""
 
 WIDER = (

@@ -80,7 +80,7 @@ def repeat(x: Array, repeats: int | Array, axis: int | None = None) -> Array:
         raise ValueError(
             f"repeat: repeats={repeats!r} for an axis of length {length}; expected 1 or {length} numbers of at least 0"
         )
-    if counts.size > 1 or counts.ndim:
+    if counts.ndim:
         return take(x, np.repeat(np.arange(length), counts), axis)
     at = len(shape_of(x)) + place + 1
     before, after = shape_of(x)[:at], shape_of(x)[at:]
