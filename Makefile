@@ -68,7 +68,7 @@ bench: $(BENCH_READY) ## time tinyad side by side with its peers (installs PyTor
 # How many random programs, and from which number on.
 PROGRAMS ?= 300
 FIRST ?= 0
-test-peers: $(PEERS_READY) ## random programs: tinyad, eager and compiled, beside JAX and HIPS autograd (PROGRAMS=10000 for more)
+test-peers: $(PEERS_READY) ## agreement with JAX, HIPS autograd, diffrax and torchdiffeq, on random programs among others (PROGRAMS=10000 for more)
 	TINYAD_PEER_PROGRAMS=$(PROGRAMS) TINYAD_PEER_FIRST=$(FIRST) $(PEERS_VENV)/bin/python -m pytest -q tests/peers
 
 mutants: $(MUTANTS_READY) ## put mistakes into the core and the rules, which the tests must notice (hours; goes on where it stopped)
