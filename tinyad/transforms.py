@@ -50,14 +50,16 @@ class _Record:
         fresh = list(args)
         for position in argnums:
             fresh[position] = self._open(args, position)
+        if (
+            argnums and not self.leaves
+        ):  # one without arrays beside one with some is differentiated by nothing, and gets its like
+            raise TypeError(f"{name}: argument {argnums[0]} is {args[argnums[0]]!r}, which holds no array to differentiate by")
         with recording():
             self.out = f(*fresh, **kwargs)
 
     def _open(self, args: Sequence[Any], position: int) -> Any:
         argument = args[position]
         values, structure = tree.flatten(argument)
-        if not values:
-            raise TypeError(f"{self.name}: argument {position} is {argument!r}, which holds no array to differentiate by")
         if any(not hasattr(value, "dtype") for value in values):  # Python numbers go where the arrays beside them are
             module = common_module(unwrap(leaf) for leaf in tree.leaves(args))
             values = [value if hasattr(value, "dtype") else module.asarray(value) for value in values]

@@ -259,3 +259,61 @@ def test_the_same_array_comes_back_unless_a_copy_is_asked_for() -> None:
 
 def test_a_quantile_on_an_element_does_not_look_at_the_next() -> None:
     assert ad.quantile(np.array([0.0, 1.0, np.inf]), 0.5) == 1.0
+
+
+def test_one_part_alone() -> None:
+    np.testing.assert_array_equal(ad.hstack([x]), x)
+    (part,) = ad.split(x, 1)
+    np.testing.assert_array_equal(part, x)
+
+
+def test_blocks_in_three_lists() -> None:
+    parts = [[[np.zeros((1, 1, 2)), np.ones((1, 1, 1))], [np.ones((1, 1, 3))]], [[np.zeros((1, 2, 3))]]]
+    np.testing.assert_array_equal(ad.block(parts), np.block(parts))
+
+
+def test_variance_without_freedom_has_infinite_slopes() -> None:
+    with pytest.warns(RuntimeWarning, match="Degrees of freedom|divide by zero"):
+        slopes = ad.grad(lambda x: ad.mean((x - 0.4) ** 2) + ad.var(x, correction=2))(x)
+    np.testing.assert_array_equal(slopes, [-np.inf, np.inf])
+
+
+def test_bins_that_fall_slowly() -> None:
+    bins, values = np.array([2.0, 1.5, 1.5, 1.25]), np.array([0.5, 1.5, 1.75, 2.5])
+    np.testing.assert_array_equal(ad.digitize(values, bins), np.digitize(values, bins))
+
+
+def test_weighted_covariance_of_more_samples_than_variables() -> None:
+    samples, weights = np.arange(8.0).reshape(2, 4) ** 2, np.arange(1.0, 5.0)
+    np.testing.assert_allclose(ad.cov(samples, aweights=weights), np.cov(samples, aweights=weights))
+
+
+def test_the_sign_of_a_determinant_is_constant_also_beside_zeros() -> None:
+    np.testing.assert_array_equal(ad.grad(lambda a: ad.linalg.slogdet(a)[0])(np.diag([2.0, 3.0])), np.zeros((2, 2)))
+
+
+def test_transposed_convolution_is_cropped_at_both_ends() -> None:
+    signal, ones = np.array([[[1.0, 2.0, 3.0]]]), np.ones((1, 1, 3))
+    np.testing.assert_array_equal(ad.conv_transpose(signal, ones, stride=2, padding=1), [[[1.0, 3.0, 2.0, 5.0, 3.0]]])
+    with pytest.raises(ValueError, match="must be less than stride"):
+        ad.conv_transpose(signal, ones, stride=2, output_padding=2)
+
+
+def test_integrals_are_taken_a_whole_number_of_times() -> None:
+    with pytest.raises(ValueError, match="m=-1"):
+        ad.polyint(x, m=-1)
+
+
+def test_what_is_assigned_gets_a_derivative_of_its_own_dtype() -> None:
+    def assigned(v: ad.Tensor) -> ad.Tensor:
+        y = ad.zeros(3, dtype="float32")
+        y[1:] = v
+        return ad.sum(y * y)
+
+    assert ad.grad(assigned)(x).dtype == x.dtype
+
+
+def test_an_argument_without_arrays_beside_one_with_some() -> None:
+    assert ad.grad(lambda x, settings: x * x, argnums=(0, 1))(3.0, {}) == (6.0, {})
+    assert ad.jvp(lambda x, settings: x * x, (3.0, None), (1.0, None)) == (9.0, 6.0)
+    assert ad.vjp(lambda: 1.0)[1](1.0) == ()

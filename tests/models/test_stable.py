@@ -256,6 +256,8 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> Non
 def test_negative_damping_is_refused() -> None:
     with pytest.raises(ValueError, match=r"gamma: got -0\.1"):
         models.Antisymmetric(gamma=-0.1)
+    with pytest.raises(TypeError, match=r"activation: got 0\.1; expected a function"):
+        models.Antisymmetric(0.1)  # type: ignore[arg-type]
 
 
 # ---- the report

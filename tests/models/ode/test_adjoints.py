@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -412,3 +413,42 @@ def test_float32_stays() -> None:
                 (ode.odeint(network, y0, (0.0, 1.0), theta, method=method, steps=3) - TARGET.astype(np.float32)) ** 2
             )
             assert {leaf.dtype for leaf in ad.tree.leaves(f(loss, argnums=(0, 1))(y0, theta))} == {np.dtype(np.float32)}
+
+
+def test_freed_states_are_freed_and_a_second_way_back_begins_anew() -> None:
+    y0 = np.linspace(-1.0, 1.0, 20_000)
+
+    def peak(slots: int) -> int:
+        def end(y: ad.Tensor) -> ad.Tensor:
+            return ode.odeint(lambda t, y, theta: -y, y, (0.0, 1.0), steps=60, adjoint=ode.Checkpoint(slots, "revolve"))
+
+        _, pull = ad.vjp(end, y0)
+        tracemalloc.start()
+        ad.vjp(end, y0)[1](y0)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        np.testing.assert_array_equal(pull(y0), pull(y0))
+        return most
+
+    assert (peak(20) - peak(5)) / y0.nbytes == pytest.approx(15, abs=0.2)
+
+
+@pytest.mark.parametrize("theta", [None, {}], ids=repr)
+@pytest.mark.parametrize(
+    "adjoint",
+    [ode.Tape(), ode.Discrete(), ode.Symplectic(), *CHECKPOINTS[:3], ode.Backsolve(), ode.Interpolating(), ode.Forward()],
+    ids=repr,
+)
+def test_equations_without_parameters(adjoint: ode.Adjoint, theta: Any) -> None:
+    def end(y0: Any) -> Any:
+        return ode.odeint(lambda t, y, theta: -y, y0, (0.0, 1.0), theta, adjoint=adjoint)
+
+    assert ad.grad(end)(2.0) == pytest.approx(np.exp(-1.0), abs=1e-8)
+
+
+@pytest.mark.parametrize("method", ["reversible_heun", "leapfrog"])
+def test_reversible_equations_without_parameters(method: str) -> None:
+    def end(y0: Any) -> Any:
+        return ode.odeint(lambda t, y, theta: -y, y0, (0.0, 1.0), method=method, adjoint=ode.Reversible())
+
+    assert ad.grad(end)(2.0) == pytest.approx(np.exp(-1.0), abs=1e-3)
