@@ -57,6 +57,10 @@ class Dynamics:
     paired: ClassVar[bool] = False
     method: ClassVar[str] = "euler"
 
+    def __post_init__(self) -> None:
+        if not callable(self.activation):
+            raise TypeError(f"activation: got {self.activation!r}; expected a function, as ad.tanh. Give other numbers by name")
+
     def shapes(self, width: int) -> dict[str, tuple[int, ...]]:
         """The shapes of the weights for states of this length (of each part, for a pair)."""
         return {"K": (width, width), "b": (width,)}
@@ -103,6 +107,7 @@ class Antisymmetric(Dynamics):
     gamma: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.gamma >= 0:
             raise ValueError(
                 f"gamma: got {self.gamma}; expected a damping of 0 or more. A negative one would make all modes grow."

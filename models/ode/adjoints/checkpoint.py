@@ -62,7 +62,9 @@ class Checkpoint(Adjoint):
         return [outputs[n] for n in run.grid.saved], (stored, at_hand, state)
 
     def backward(self, run: Run, saved: Any, y0: Any, theta: Any, cotangents: Sequence[Any]) -> tuple[Any, Any]:
-        stored, state, end = dict(saved[0]), saved[1], saved[2]
+        kept, state, end = saved
+        stored = dict(kept) if kept else self.forward(run, y0, theta)[1][0]
+        kept.clear()  # or what is freed below would live on; whoever pulls again goes the way there again
         jumps = dict(zip(run.grid.saved, cotangents, strict=True))
         g, of_theta = run.seed(None, end, jumps[run.grid.steps]), run.nothing(theta)
         actions = self.actions(run.grid.steps)
