@@ -167,9 +167,9 @@ keep(figure, "landscapes")
 
 # %% [markdown]
 # With $h = 0.1$ the landscape is a smooth bowl with its deepest point near the truth; with $h = 0.05$ it
-# comes nearer. The bowl is very flat: by the end the three numbers have nearly become one, and the parameters show
-# only in what the bend of tanh has done on the way. That is no more than Euler's error, so the deepest point
-# is not quite at $(1, 1)$ even then.
+# comes nearer. The bowl is very flat: by the end the three numbers have nearly become one, and the parameters
+# show only in what the bend of tanh has done on the way. That is no more than Euler's error, so the deepest
+# point is not quite at $(1, 1)$ even then.
 #
 # With $h = 2$ the ground is a broken plateau. There are many valleys, the lowest point of all lies in the
 # corner with the smallest parameters (dark: it is deeper than the colours go), and the truth is on high
