@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,32 @@ from tinyad.backend import asnumpy, module_of
 from tinyad.tensor import Tensor, unwrap
 from tinyad.tracing import Traced, innermost
 
-__all__ = ["Grid", "fixed_grid", "given_grid", "is_traced", "requested", "stops_of"]
+__all__ = ["Computed", "Grid", "fixed_grid", "given_grid", "is_traced", "requested", "stops_of"]
 
 
 def is_traced() -> bool:
     """Whether a function is being written down, so that a loop must be one operation."""
     return innermost() is not None
+
+
+class Computed(Sequence[Any]):
+    """A sequence of which each item is computed when it is asked for.
+
+    Ten thousand steps with their times, lengths and rows as Python objects took 1.5 MB, beside one state of a reversible method.
+    """
+
+    def __init__(self, item: Callable[[int], Any], count: int) -> None:
+        self._item, self._count = item, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, n: Any) -> Any:
+        if isinstance(n, slice):
+            return tuple([self._item(k) for k in range(*n.indices(self._count))])
+        if not -self._count <= n < self._count:
+            raise IndexError(n)
+        return self._item(n % self._count)
 
 
 @dataclass(frozen=True)
@@ -32,7 +52,7 @@ class Grid:
         saved: the numbers of the times at which the solution is asked for; the last is that of the final time.
     """
 
-    times: tuple[Any, ...]
+    times: Sequence[Any]
     saved: tuple[int, ...]
 
     @property
@@ -50,15 +70,15 @@ class Grid:
         return list(zip((0, *self.saved[:-1]), self.saved, strict=True))
 
     def columns(self, first: int, last: int, like: Any) -> tuple[Any, Any]:
-        """Times and lengths of the steps ``first`` to ``last``: lists, or in a trace arrays in the dtype of ``like``."""
-        times = list(self.times[first:last])
-        lengths = [self.length(n) for n in range(first, last)]
+        """Times and lengths of the steps ``first`` to ``last``; in a trace arrays in the dtype of ``like``."""
+        times = Computed(lambda n: self.times[first + n], last - first)
+        lengths = Computed(lambda n: self.length(first + n), last - first)
         if not is_traced():
             return times, lengths
         leaf = unwrap(tree.leaves(like)[0])
         dtype = leaf.dtype if leaf.dtype.kind == "f" else np.zeros(0, leaf.dtype).real.dtype
         module = np if isinstance(leaf, Traced) else module_of(leaf)
-        return module.asarray(times, dtype), module.asarray(lengths, dtype)
+        return module.asarray(list(times), dtype), module.asarray(list(lengths), dtype)
 
 
 def fixed_grid(t0: Any, t1: Any, steps: int, times: Sequence[float] | None, knots: Sequence[float] = ()) -> Grid:
@@ -71,7 +91,9 @@ def fixed_grid(t0: Any, t1: Any, steps: int, times: Sequence[float] | None, knot
         raise ValueError(f"odeint: steps={steps!r}; expected a whole number of at least 1")
     if times is None and not len(knots):
         length = (t1 - t0) / steps
-        return Grid((*[t0 + n * length for n in range(steps)], t1), (steps,))
+        times_of_steps = Computed(lambda n: t0 + n * length if n < steps else t1, steps + 1)
+        on_tape = isinstance(length, Tensor)  # which would be recorded anew each time
+        return Grid(tuple(times_of_steps) if on_tape else times_of_steps, (steps,))
     asked = [t1] if times is None else requested(t0, t1, times)
     grid, saved = [t0], []
     for after in stops_of(t0, asked, knots):

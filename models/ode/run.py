@@ -35,6 +35,9 @@ class Same:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def __getitem__(self, n: int) -> Any:
+        return self.value
+
 
 @dataclass(frozen=True)
 class Run:
@@ -181,12 +184,14 @@ class Run:
             return carry, States()
         if is_traced():
             return self._scan(step, carry, columns, reverse)
-        rows = list(zip(*[[c.value] * count if isinstance(c, Same) else c for c in columns], strict=True))
-        outs = []
-        for row in reversed(rows) if reverse else rows:
-            carry, out = step(carry, row)
-            outs.append(out)
-        return carry, States(outs[::-1] if reverse else outs)
+        outs = States()
+        for n in range(count - 1, -1, -1) if reverse else range(count):
+            carry, out = step(carry, [column[n] for column in columns])
+            if out is not None:
+                outs.append(out)
+        if reverse:
+            outs.reverse()
+        return carry, outs
 
     def _scan(self, step: Function, carry: Any, columns: Sequence[Any], reverse: bool) -> tuple[Any, Any]:
         turn = (lambda x: x[::-1]) if reverse else (lambda x: x)
