@@ -281,8 +281,8 @@ keep(figure, "depth")
 # %% [markdown]
 # The report tells the two illnesses apart. In the first network the equation is stable and the steps are not:
 # it says so, and what helps. In the last the equation itself is unstable. There shorter steps help nothing;
-# they follow the growth more faithfully. It takes another layer:
-# one that is stable by design.
+# they follow the growth more faithfully. It takes another layer, and
+# [the next page](03_antisymmetric_and_hamiltonian_networks.py) has some that are stable by design.
 #
 # In brief:
 #
