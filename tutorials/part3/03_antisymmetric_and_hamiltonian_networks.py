@@ -212,8 +212,8 @@ keep(figure, "03_gradients")
 # * **Steps that do not grow can have a product that grows.** For the double Hamiltonian and the
 #   second-order network each step has all of its eigenvalues on the unit circle: a growth of 1.000. Still
 #   the gradient is about a thousand times as large after 320 layers. Eigenvalues say what happens when the
-#   same step is repeated, and here each step is another one. The page
-#   `10_when_a_hamiltonian_network_still_explodes.py` is about this.
+#   same step is repeated, and here each step is another one:
+#   [another page](10_when_a_hamiltonian_network_still_explodes.py) is about this.
 #
 # The Hamiltonian network is the one whose gradient hardly changes. (The factors are for the full settings;
 # the small ones stop at 64 layers.)
@@ -441,7 +441,7 @@ for family in compared:
 # | a trained stable network is stable | only if its integrator was, with the step of the training |
 # | what the pairs $(q, p)$ certainly buy | fewer weights, and steps that can be undone |
 #
-# The last point is the subject of `04_a_reversible_network_of_1202_layers.py`.
+# The last point is the subject of [the next page](04_a_reversible_network_of_1202_layers.py).
 
 # %%
 assert rates["plain"].real.max() > 1

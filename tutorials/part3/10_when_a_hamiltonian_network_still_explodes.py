@@ -174,7 +174,7 @@ for name, dynamics in DYNAMICS.items():
 turns = frequencies_of["second order", KINDS[1]]
 quick, usual = (float(2 * np.pi / np.quantile(turns, part)) for part in (0.99, 0.75))
 print(
-    f"second order: an oscillation takes a time of {quick:.1f} at its quickest, a quarter of them {usual:.1f} or less"
+    f"second order: oscillations take a time of {quick:.1f} at the quickest; a quarter, {usual:.1f} or less"
 )
 
 figure, panels = plt.subplots(1, 3, figsize=(11.0, 3.5), layout="constrained", sharey=True)
