@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.models.ode.problems import THETA, Y0, misfit, network
+import tinyad as ad
+from tests.models.ode.problems import PAIR, THETA, Y0, misfit, network
+from tinyad import models
 from tinyad.checking import check_adjoint
 from tinyad.models import ode
 
@@ -131,12 +133,56 @@ def test_settings_of_check_order_that_do_not_fit(settings: dict[str, Any], messa
 
 
 A = np.random.default_rng(0).normal(size=(3, 4))
+DYNAMICS = [
+    models.Plain(), models.Antisymmetric(gamma=0.1), models.Hamiltonian(), models.DoubleHamiltonian(), models.SecondOrder(),
+    models.Parabolic(),
+]  # fmt: skip
 
 
 def test_products_with_a_matrix_and_its_transpose() -> None:
     found = check_adjoint(lambda v: A @ v, lambda u: A.T @ u, np.zeros(4), bound=1e-14)
     assert found.passed and found.forward == pytest.approx(found.reverse)
     assert not check_adjoint(lambda v: A @ v, lambda u: 1.001 * A.T @ u, np.zeros(4))
+
+
+SINGLE = ["euler", "midpoint", "heun", "ralston3", "rk4", "dopri5"]
+SINGLE += ["leapfrog", "reversible_heun"]
+
+
+@pytest.mark.parametrize("method", [*SINGLE, "verlet", "semi_implicit_euler"])
+def test_products_with_flow_maps(method: str) -> None:
+    """Forward mode on the tape, and the strategies' own way back."""
+    paired = method not in SINGLE
+    f, y0 = (PAIR, (Y0, 0.5 * Y0)) if paired else (network, Y0)
+    adjoints = [ode.Discrete(), ode.Checkpoint(3)] + ([ode.Symplectic()] if method in ("rk4", "dopri5") else [])
+    adjoints += [ode.Reversible()] if method in ("leapfrog", "reversible_heun", "verlet", "semi_implicit_euler") else []
+
+    def flow(adjoint: ode.Adjoint) -> Any:
+        return lambda y0, theta: ode.odeint(f, y0, (0.0, 1.0), theta, method=method, steps=8, adjoint=adjoint)
+
+    for adjoint in adjoints:
+        assert check_adjoint(
+            lambda v: ad.jvp(flow(ode.Tape()), (y0, THETA), v)[1],
+            ad.vjp(flow(adjoint), y0, THETA)[1],
+            (y0, THETA),
+            bound=1e-12,
+        ), adjoint
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS, ids=lambda dynamics: type(dynamics).__name__)
+def test_products_with_networks_and_gauss_newton(dynamics: models.Dynamics) -> None:
+    x, y = models.peaks(20).x, models.peaks(20).y
+    net = models.StableNet.create(0, dynamics, features=2, width=6, classes=5, depth=4)
+
+    def scores(net: Any) -> Any:
+        return net(x)
+
+    def loss(z: Any) -> Any:
+        return models.softmax_cross_entropy(z, y)
+
+    assert check_adjoint(lambda v: ad.jvp(scores, (net,), (v,))[1], lambda u: ad.vjp(scores, net)[1](u)[0], net, bound=1e-12)
+    product = lambda v: ad.gnvp(scores, loss, net, v)
+    assert check_adjoint(product, product, net, bound=1e-12)
 
 
 def test_trees_and_float32() -> None:
