@@ -12,6 +12,7 @@ import tinyad as ad
 from tinyad import report, tree
 from tinyad.backend import Array, asnumpy, module_of
 from tinyad.models.ode import DiagonallyImplicit, Field, Ledger, RungeKutta
+from tinyad.models.ode.control import following
 from tinyad.models.ode.grids import fixed_grid
 from tinyad.models.ode.methods import method_named
 from tinyad.models.ode.run import Run
@@ -147,7 +148,7 @@ def stability_report(net: StableNet, x: Array, size: float = 1e-6, seed: Seed = 
     stepper = method_named(net.method)
     run = Run(
         stepper,
-        Field(net.dynamics.f, Ledger()),
+        Field(following(net.dynamics.f, net.control), Ledger()),
         fixed_grid(*net.control.interval, net.steps, None, net.control.knots.tolist()),
         stepwise=True,
     )

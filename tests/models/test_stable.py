@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -343,3 +344,18 @@ def test_accuracy_on_the_circle_over_five_seeds(family: str) -> None:
         trained(models.circle(2000, seed=s), family, s, epochs=200, width=width, depth=16, final_time=20.0) for s in range(5)
     ]
     assert np.mean(found) >= 0.995, found
+
+
+def test_the_report_of_weights_on_straight_lines() -> None:
+    """With the same weights at both ends of each piece the report is that of constant ones."""
+    x = models.peaks(20).x
+    constant = models.StableNet.create(0, models.Antisymmetric(), 2, 4, 5, depth=1, steps=4)
+    lines = models.StableNet.create(0, models.Antisymmetric(), 2, 4, 5, depth=1, steps=4, control="linear")
+    values = {name: np.concatenate([value, value]) for name, value in constant.control.values.items()}
+    same = replace(
+        lines, control=replace(lines.control, values=values), opening=constant.opening, classifier=constant.classifier
+    )
+    expected, found = models.stability_report(constant, x), models.stability_report(same, x)
+    np.testing.assert_allclose(found.growth, expected.growth, rtol=1e-12)
+    np.testing.assert_allclose(found.gradient, expected.gradient, rtol=1e-12)
+    assert models.stability_report(lines, x).growth.shape == (4, 20)

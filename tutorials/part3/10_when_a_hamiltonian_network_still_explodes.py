@@ -260,7 +260,9 @@ for layers in (64, 256) if SMALL else (64, 256, 512, 1024):
 #
 # * A Hamiltonian network has layers without growth. Its product may grow, because each layer keeps another
 #   energy.
-# * The worst is a change of the weights in about the time of an oscillation. Much slower ones are followed.
+# * The worst is a change of the weights in about the time of an oscillation. Between the layers there is a
+#   second source of growth: even with the same weights everywhere the bend of tanh makes another matrix of
+#   each state, and the gradient grew by about ten.
 # * Keep $h\omega$ below 2, look at the gradient through the whole depth and not at eigenvalues alone, and
 #   prefer equations whose layers share what they keep.
 
