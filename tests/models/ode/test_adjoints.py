@@ -94,11 +94,12 @@ def test_random_networks(data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([np.float64, np.float32]))
     method = data.draw(st.sampled_from(FOR_ONE))
     steps, t1 = data.draw(st.integers(1, 12)), data.draw(st.sampled_from([1.0, -0.7]))
+    activation = data.draw(st.sampled_from([ad.tanh, ad.sin, ad.sigmoid, lambda x: x / (1 + x * x)]))
     theta = [random.normal(size=shape).astype(dtype) / 2 for shape in ((d, m), (m, d))]
     y0 = random.normal(size=(2, d)).astype(dtype)
 
     def loss(y0: Any, theta: Any, adjoint: ode.Adjoint) -> Any:
-        f = lambda t, y, theta: ad.tanh(y @ theta[0] + t) @ theta[1]
+        f = lambda t, y, theta: activation(y @ theta[0] + t) @ theta[1]
         return ad.sum(ode.odeint(f, y0, (0.0, t1), theta, method=method, steps=steps, adjoint=adjoint) ** 2)
 
     def found(adjoint: ode.Adjoint) -> list[Array]:
