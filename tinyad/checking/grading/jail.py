@@ -1,0 +1,352 @@
+"""How the process that runs a student's code is started and ended.
+
+What it holds against: code that hangs, in Python or in C, that takes memory, fills the disk, floods its output,
+exits, forks, leaves children behind or ignores signals; on Linux also code that looks for the reference and the
+results, or for the network. It is no sandbox against a determined attacker, who may know a hole in the kernel
+or in the container: where that matters, grade in a container or a virtual machine of its own.
+
+There are three kinds of jail, and `choose` takes the first that works here:
+
+- *namespaces* (Linux, where ``unshare`` is allowed): no network, its own table of processes, which ends as a
+  whole, and the author's files covered by nothing. If grading runs as root and there is a user ``student``,
+  the worker becomes that user as well.
+- *user* (root, with a user ``student``: containers of Gradescope, where namespaces are not allowed): the worker
+  becomes that user; files that others may not read are safe from it; what it leaves behind is ended by user.
+- *session* (all others): the worker is a session of its own, which is ended as a group. A child that leaves the
+  session outlives it, and the files of the user who grades are open to it: a warning says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Cell", "Jail", "Limits", "choose", "lock_up"]
+
+WORKER = Path(__file__).with_name("worker.py")
+USER = "student"
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
+LARGEST_SUBMISSION = 100 << 20  # bytes
+EVENTS = (
+    "os.fork",
+    "os.forkpty",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "subprocess.Popen",
+    "socket.connect",
+    "ctypes.dlopen",
+)
+
+# The shell stays the first process of the namespace, so that the worker is an ordinary one: signals that would
+# end it do end it, and its status comes back. Arguments: how many files to cover, these files, the command.
+COVERED = """
+covered=$1; shift
+while [ "$covered" -gt 0 ]; do mount --bind /dev/null "$1" || exit 125; shift; covered=$((covered - 1)); done
+"$@"
+exit $?
+"""
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What student code may take.
+
+    Attributes:
+        wall: seconds of a call.
+        start: seconds until the worker has NumPy; the student's code is not running yet.
+        cpu: seconds of processor time of a worker.
+        memory: bytes of address space. None for code that uses a GPU, whose driver needs a huge one.
+        file: bytes of a file that is written.
+        files: open at a time.
+        processes: of the user ``student``.
+        log: bytes kept of what is printed.
+        reply: bytes of an answer.
+    """
+
+    wall: float = 5.0
+    start: float = 30.0
+    cpu: int = 120
+    memory: int | None = 1 << 30
+    file: int = 16 << 20
+    files: int = 64
+    processes: int = 64
+    log: int = 64 << 10
+    reply: int = 64 << 20
+
+    def for_worker(self, own_user: bool) -> dict[str, int]:
+        """The limits that the kernel keeps, by the names of the module `resource`."""
+        limits = {"RLIMIT_CPU": self.cpu, "RLIMIT_FSIZE": self.file, "RLIMIT_NOFILE": self.files, "RLIMIT_CORE": 0}
+        if self.memory is not None:
+            limits["RLIMIT_AS"] = self.memory
+        if own_user:  # of another user it would count what else that user runs
+            limits["RLIMIT_NPROC"] = self.processes
+        return limits
+
+
+@dataclass(frozen=True)
+class Jail:
+    """A kind of jail.
+
+    Attributes:
+        kind: ``"namespaces"``, ``"user"`` or ``"session"``.
+        user: the (uid, gid) that the worker takes, or None.
+        covers: whether the author's files can be covered.
+        drops: whether the rights of the namespace can be dropped, so that what is covered stays so.
+        warning: what it does not hold against; empty if nothing needs to be said.
+    """
+
+    kind: str
+    user: tuple[int, int] | None = None
+    covers: bool = False
+    drops: bool = False
+    warning: str = ""
+
+    def command(self, worker: Sequence[str], covered: Sequence[str]) -> list[str]:
+        """How to start ``worker`` in it."""
+        if self.kind != "namespaces":
+            return list(worker)
+        flags = ["-n", "-p", "-f", "--kill-child", "--mount-proc"]
+        if self.user is None:
+            flags.append("-r")
+            worker = [*(WITHOUT_RIGHTS if self.drops else []), *worker]
+        covered = [*covered] if self.covers else []
+        return ["unshare", *flags, "--", "sh", "-c", COVERED, "sh", str(len(covered)), *covered, *worker]
+
+
+NAMESPACES = Jail("namespaces", covers=True, drops=True)
+SESSION = Jail(
+    "session",
+    warning="namespaces are not allowed here and there is no user 'student': processes that the submission detaches may "
+    "outlive it, and it can read the files of the user who grades. Grade in a container, or as root with a user 'student'.",
+)
+
+
+@functools.cache
+def choose() -> Jail:
+    """The best jail that works on this machine. It is tried once.
+
+    Raises:
+        OSError: on Windows.
+    """
+    if os.name != "posix":
+        raise OSError("grading needs a POSIX system (Linux, macOS): use WSL or a container on Windows.")
+    user = _user()
+    if user is not None and _works(Jail("namespaces", user=user, covers=True)):
+        return Jail("namespaces", user=user, covers=True)
+    if user is None and shutil.which("unshare"):
+        for jail in (NAMESPACES, Jail("namespaces", covers=True), Jail("namespaces")):
+            if _works(jail):
+                return jail
+    return Jail("user", user=user) if user is not None else SESSION
+
+
+def _user() -> tuple[int, int] | None:
+    """The user to become, if grading runs as root and there is one."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(USER)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid
+
+
+def _works(jail: Jail) -> bool:
+    with tempfile.NamedTemporaryFile() as secret:
+        secret.write(b"x")
+        secret.flush()
+        command = jail.command(["cat", secret.name], [secret.name])
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=10, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+    return done.returncode == 0 and (done.stdout == b"") == jail.covers
+
+
+# ---- one worker
+
+
+@dataclass
+class Cell:
+    """A running worker: the process, the grader's end of the socket, what it prints, its folder, and when it started."""
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    output: int
+    folder: Path
+    jail: Jail
+    started: float
+
+    def end(self) -> str:
+        """End the worker and everything it started; how it had ended by itself, or ``""`` if it was still running."""
+        status = self.process.poll()
+        _kill_all(self)
+        self.process.wait(timeout=10)
+        self.channel.close()
+        os.close(self.output)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return "" if status is None else ending(status)
+
+
+def lock_up(submission: Path, jail: Jail, limits: Limits, covered: Sequence[Path] = (), **settings: Any) -> Cell:
+    """Start a worker on a private copy of a submission.
+
+    Args:
+        submission: the folder with the student's files.
+        covered: files that the worker shall not read.
+        settings: for the worker, beside its limits: ``seed``, ``foreign``.
+    """
+    home = Path(tempfile.mkdtemp(prefix="tinyad-"))
+    ours, theirs = socket.socketpair()
+    output, printed = os.pipe()
+    os.set_blocking(output, False)
+    try:
+        folder = home / "submission"
+        copy_submission(submission, folder)
+        if jail.user is not None:
+            _give(home, jail.user)
+        settings |= {"channel": theirs.fileno(), "folder": str(folder), "reply": limits.reply, "user": jail.user}
+        settings |= {"rlimits": limits.for_worker(jail.user is not None), "noticed": EVENTS}
+        worker = [sys.executable, "-I", "-B", "-u", "-X", "faulthandler", str(WORKER), json.dumps(settings)]
+        process = subprocess.Popen(
+            jail.command(worker, [str(path) for path in covered if path.exists()]),
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            pass_fds=[theirs.fileno()],
+            env=environment(home),
+            cwd=folder,
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        os.close(output)
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    finally:
+        theirs.close()
+        os.close(printed)
+    return Cell(process, ours, output, home, jail, _start_time(process.pid))
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a worker: nothing of the grader's own."""
+    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", **ONE_THREAD}
+
+
+def copy_submission(submission: Path, target: Path) -> None:
+    """Copy the plain files of a submission. Links are left out: they may lead to the author's files.
+
+    Raises:
+        ValueError: if there are more than 100 MB of them.
+    """
+    size = 0
+    for here, folders, names in os.walk(submission, followlinks=False):
+        folders[:] = [name for name in folders if name not in (".git", "__pycache__", "node_modules", ".venv")]
+        there = target / Path(here).relative_to(submission)
+        there.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            source = Path(here) / name
+            if source.is_symlink() or not source.is_file():
+                continue
+            size += source.stat().st_size
+            if size > LARGEST_SUBMISSION:
+                raise ValueError(f"the submission has more than {LARGEST_SUBMISSION >> 20} MB of files.")
+            shutil.copyfile(source, there / name)
+
+
+def _give(home: Path, user: tuple[int, int]) -> None:
+    """Give a folder and what is in it to a user."""
+    for here, _, names in os.walk(home):
+        for path in (here, *(os.path.join(here, name) for name in names)):
+            os.chown(path, *user)
+
+
+# ---- how it ends
+
+
+def _kill_all(cell: Cell) -> None:
+    """End a worker with all it started, however it resists.
+
+    Killing ``unshare`` kills the first process of its namespace, and the kernel all others with it.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(cell.process.pid, signal.SIGKILL)
+    if cell.jail.user is not None:
+        _kill_user(cell.jail.user[0], cell.started)
+
+
+def _kill_user(uid: int, since: float) -> None:
+    """Kill the processes of a user that started after a worker did; again, until there are none."""
+    for _ in range(100):
+        found = [pid for pid in _processes_of(uid) if _start_time(pid) >= since]
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if not found:
+            return
+        time.sleep(0.01)
+
+
+def _processes_of(uid: int) -> list[int]:
+    """The running processes of a user. Without /proc there are none to be found."""
+    found = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        try:
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == uid and _state(int(name)) != "Z":
+                found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+def _fields(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _state(pid: int) -> str:
+    return _fields(pid)[0]
+
+
+def _start_time(pid: int) -> float:
+    """When a process started, in the kernel's ticks; 0 if it is not there."""
+    try:
+        return float(_fields(pid)[19])
+    except (OSError, IndexError):
+        return 0.0
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words. A shell gives 128 and the signal."""
+    number = -status if status < 0 else status - 128 if 128 < status < 128 + 65 else 0
+    if not number:
+        return f"it exited with status {status}"
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    causes = {
+        "SIGSEGV": "a crash in C code",
+        "SIGKILL": "out of memory or of processor time",
+        "SIGXCPU": "out of processor time",
+    }
+    return f"it was ended by {name}" + (f": {causes[name]}" if name in causes else "")
