@@ -1,0 +1,10 @@
+"""All operations of the corpus. They stand in the files of this folder, a file a subject."""
+
+from __future__ import annotations
+
+from tests.checking.corpus import binary, elementwise, matrices, products, reductions
+from tests.checking.corpus.case import Operation
+
+SUBJECTS = [elementwise, binary, products, matrices, reductions]
+
+OPERATIONS: list[Operation] = [operation for subject in SUBJECTS for operation in subject.OPERATIONS]
