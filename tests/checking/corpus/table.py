@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from tests.checking.corpus import binary, elementwise, matrices, products, reductions
+from tests.checking.corpus import (
+    binary,
+    convolution,
+    elementwise,
+    indexing,
+    losses,
+    matrices,
+    normalisation,
+    products,
+    recurrent,
+    reductions,
+    shaping,
+)
 from tests.checking.corpus.case import Operation
 
-SUBJECTS = [elementwise, binary, products, matrices, reductions]
+SUBJECTS = [
+    elementwise, binary, products, matrices, reductions,
+    normalisation, losses, convolution, indexing, shaping, recurrent,
+]  # fmt: skip
 
 OPERATIONS: list[Operation] = [operation for subject in SUBJECTS for operation in subject.OPERATIONS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ SEEDS = (0, 1, 2)
 MUTANTS = [pytest.param(op, mutant, id=f"{op.name}.{mutant.name}") for op in OPERATIONS for mutant in op.mutants]
 RIGHT = [pytest.param(op, id=op.name) for op in OPERATIONS]
 
+CATALOGUE = {f"D{number:02}" for number in range(1, 58)}
+NOT_MISTAKES = {"D55", "D57"}  # a note on a kink, and "none of these"
 SHAPES = {"D07", "D08", "D09", "D10"}
 
 
@@ -238,3 +241,9 @@ def test_names_are_unique():
 def test_there_are_enough():
     assert len(OPERATIONS) >= 45
     assert sum(len(op.mutants) for op in OPERATIONS) >= 185
+
+
+def test_every_label_is_reached():
+    reached = Counter(label for op in OPERATIONS for mutant in op.mutants for label in mutant.labels)
+    assert set(reached) <= CATALOGUE
+    assert CATALOGUE - set(reached) <= NOT_MISTAKES
