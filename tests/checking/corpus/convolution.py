@@ -256,11 +256,11 @@ MAX_POOL = Operation(
         wrong("no_mask", "D36", "the whole window", lambda c, gy: pooled_back(np.ones_like(c[0]), gy)),
         wrong(
             "first",
-            "D37",
+            "D29 D37",
             "always the first of the window",
             lambda c, gy: pooled_back(at_place(c[0], np.zeros(c[0].shape[:2], int)), gy),
         ),
-        wrong("smallest", "D37", "argmin", lambda c, gy: pooled_back(at_place(c[0], c[0].argmin(axis=2)), gy)),
+        wrong("smallest", "D29 D37", "argmin", lambda c, gy: pooled_back(at_place(c[0], c[0].argmin(axis=2)), gy)),
         wrong(
             "short",
             "D38",
@@ -277,7 +277,7 @@ AVERAGE_POOL = Operation(
     draws((5, 21)),
     draws((6, 6)),
     (
-        wrong("not_divided", "D23", "not divided by the window", lambda c, gy: pooled_back(np.ones_like(c), gy)),
+        wrong("not_divided", "D23 D31", "not divided by the window", lambda c, gy: pooled_back(np.ones_like(c), gy)),
         wrong(
             "short",
             "D38",

@@ -24,7 +24,7 @@ MSE = Operation(
         wrong("no_gy", "D18", "a loss is last, so gy is 1", lambda r, gy: (2 * r / r.size, -2 * r / r.size)),
         wrong("target_none", "D03", "the target gets None", lambda r, gy: (2 * gy * r / r.size, None)),
         wrong("target_zero", "D21", "the target gets zeros", lambda r, gy: (2 * gy * r / r.size, np.zeros_like(r))),
-        wrong("signs", "D22", "target minus prediction", lambda r, gy: (-2 * gy * r / r.size, 2 * gy * r / r.size)),
+        wrong("signs", "D22 D25", "target minus prediction", lambda r, gy: (-2 * gy * r / r.size, 2 * gy * r / r.size)),
     ),
 )
 

@@ -271,6 +271,11 @@ def centre(x: Any) -> Any:
     return x - x.mean(axis=0), None
 
 
+def centre_in_place(x: Any) -> Any:
+    x -= x.mean(axis=0)
+    return x.copy(), None
+
+
 CENTRE = Operation(
     "centre_columns",
     centre,
@@ -281,6 +286,7 @@ CENTRE = Operation(
         wrong("sum", "D47 D50", "subtracts the sum", lambda c, gy: (gy - gy.sum(axis=0),)),
         wrong("wrong_axis", "D48", "the mean over axis 1", lambda c, gy: (gy - row_mean(gy),)),
         wrong("total_mean", "D49", "the mean of all", lambda c, gy: (gy - gy.mean(),)),
+        wrong("in_place", "D11", "x -= x.mean() in forward", forward=centre_in_place),
     ),
 )
 

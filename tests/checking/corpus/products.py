@@ -44,11 +44,6 @@ def accumulating(c: Any, gy: Any) -> Any:
     return gy @ w.T, buffer.copy(), gy.sum(axis=0)
 
 
-def centring_forward(x: Any, w: Any, b: Any) -> Any:
-    x -= x.mean(axis=0)
-    return x @ w + b, (x, w)
-
-
 LINEAR = Operation(
     "linear",
     linear,
@@ -63,11 +58,10 @@ LINEAR = Operation(
         wrong("b_keepdims", "D08", "keepdims=True", linear_with(b=lambda c, gy: gy.sum(axis=0, keepdims=True))),
         wrong("b_total", "D30 D49", "gy.sum() without an axis", linear_with(b=lambda c, gy: fill(gy.sum(), (c[1].shape[1],)))),
         wrong("b_zero", "D21", "a bias that never learns", linear_with(b=lambda c, gy: np.zeros(c[1].shape[1]))),
-        wrong("w_mean", "D24", "divided by the number of examples", linear_with(w=lambda c, gy: c[0].T @ gy / len(gy))),
+        wrong("w_mean", "D24 D40", "divided by the number of examples", linear_with(w=lambda c, gy: c[0].T @ gy / len(gy))),
         wrong("one_missing", "D02", "no gradient for the bias", lambda c, gy: linear_backward(c, gy)[:2]),
         wrong("w_sign", "D22", "a descent direction instead of a gradient", linear_with(w=lambda c, gy: -c[0].T @ gy)),
         wrong("accumulates", "D13", "self.dW += in every call", accumulating, linear_with_buffer),
-        wrong("centres_in_place", "D11", "x -= x.mean() in forward", forward=centring_forward),
         wrong(
             "low_precision",
             "D54",
@@ -116,7 +110,7 @@ OUTER = Operation(
     (
         wrong("a_transposed", "D01 D53", "gy.T @ b", lambda c, gy: (gy.T @ c[1], gy.T @ c[0])),
         wrong("a_no_b", "D31 D44", "the factor b forgotten", lambda c, gy: (gy.sum(axis=1), gy.T @ c[0])),
-        wrong("b_mean", "D24", "the mean over the rows", lambda c, gy: (gy @ c[1], gy.T @ c[0] / len(c[0]))),
+        wrong("b_mean", "D24 D40", "the mean over the rows", lambda c, gy: (gy @ c[1], gy.T @ c[0] / len(c[0]))),
         wrong("not_summed", "D07", "gy * b", lambda c, gy: (gy @ c[1], gy * c[0][:, None])),
     ),
 )
@@ -152,7 +146,7 @@ BILINEAR = Operation(
         ),
         wrong(
             "w_mean",
-            "D24",
+            "D24 D40",
             "the mean over the examples",
             lambda c, gy: (bilinear_backward(c, gy)[0], bilinear_backward(c, gy)[1] / len(gy), bilinear_backward(c, gy)[2]),
         ),

@@ -75,7 +75,7 @@ MEAN = Operation(
     lambda x, gy: (gy * np.ones_like(x) / x.size,),
     *MATRIX,
     (
-        wrong("not_divided", "D24", "the 1/n forgotten", lambda x, gy: (gy * np.ones_like(x),)),
+        wrong("not_divided", "D24 D31", "the 1/n forgotten", lambda x, gy: (gy * np.ones_like(x),)),
         wrong("rows", "D24", "divides by the number of rows", lambda x, gy: (gy * np.ones_like(x) / len(x),)),
         wrong("twice", "D24", "divides twice", lambda x, gy: (gy * np.ones_like(x) / x.size**2,)),
     ),
@@ -88,7 +88,7 @@ MEAN_AXIS_1 = Operation(
     draws((5, 3)),
     None,
     (
-        wrong("not_divided", "D24", "the 1/n forgotten", lambda x, gy: (spread(gy[:, None], x.shape),)),
+        wrong("not_divided", "D24 D31", "the 1/n forgotten", lambda x, gy: (spread(gy[:, None], x.shape),)),
         wrong(
             "other_axis", "D23 D24", "divides by the other length", lambda x, gy: (spread(gy[:, None], x.shape) / x.shape[0],)
         ),
@@ -156,7 +156,9 @@ MAX = Operation(
     (
         wrong("shared", "D41", "shared among the row", lambda c, gy: (spread(gy[:, None], c[1].shape) / c[1].shape[1],)),
         wrong("no_mask", "D36", "gy for the whole row", lambda c, gy: (spread(gy[:, None], c[1].shape),)),
-        wrong("smallest", "D37", "the mask of the minimum", lambda c, gy: (gy[:, None] * (c[0] == c[0].min(axis=1)[:, None]),)),
+        wrong(
+            "smallest", "D29 D37", "the mask of the minimum", lambda c, gy: (gy[:, None] * (c[0] == c[0].min(axis=1)[:, None]),)
+        ),
         wrong("no_gy", "D18", "the mask", lambda c, gy: (c[1] * 1.0,)),
         wrong("no_keepdims", "D01 D32", "gy * mask without [:, None]", lambda c, gy: (gy * c[1],)),
     ),
