@@ -7,9 +7,9 @@ or in the container: where that matters, grade in a container or a virtual machi
 
 There are three kinds of jail, and `choose` takes the first that works here:
 
-- *namespaces* (Linux, where ``unshare`` is allowed): no network, its own table of processes, which ends as a
-  whole, and the author's files covered by nothing. If grading runs as root and there is a user ``student``,
-  the worker becomes that user as well.
+- *namespaces* (Linux, where ``unshare`` is allowed): no network; its own table of processes, which ends as a whole; a file
+  system that can be read and not written, but for a small folder in memory; and in it the author's files covered by nothing.
+  Graded by root, the worker also becomes a user that owns nothing, if such a one can read Python and NumPy.
 - *user* (root, with a user ``student``: containers of Gradescope, where namespaces are not allowed): the worker
   becomes that user; files that others may not read are safe from it; what it leaves behind is ended by user.
 - *session* (all others): the worker is a session of its own, which is ended as a group. A child that leaves the
@@ -52,14 +52,32 @@ EVENTS = (
 )
 
 # The shell stays the first process of the namespace, so that the worker is an ordinary one: signals that would
-# end it do end it, and its status comes back. Arguments: how many files to cover, these files, the command.
-COVERED = """
-covered=$1; shift
-while [ "$covered" -gt 0 ]; do mount --bind /dev/null "$1" || exit 125; shift; covered=$((covered - 1)); done
+# end it do end it, and its status comes back.
+BARE = """
 "$@"
 exit $?
 """
-WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+# Arguments: the folder in memory, its options, what to copy there, whose it is; how many places to make read-only, their
+# options and names; how many files to cover, their names; the command.
+SEALED = """
+set -e
+home=$1; size=$2; given=$3; owner=$4; shift 4
+mount -t tmpfs -o "$size" tmpfs "$home"
+cp -R "$given" "$home/submission"
+[ -z "$owner" ] || chown -R "$owner" "$home/submission"
+count=$1; shift
+while [ "$count" -gt 0 ]; do
+    mount -o "remount,bind,ro,$1" "$2" 2> /dev/null || [ "$2" != / ] || exit 125
+    shift 2; count=$((count - 1))
+done
+count=$1; shift
+while [ "$count" -gt 0 ]; do mount --bind /dev/null "$1"; shift; count=$((count - 1)); done
+set +e
+"$@"
+exit $?
+"""
+NO_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+NOBODY = (64_999, 64_999)  # owns nothing: a number that no account has
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,8 @@ class Limits:
         start: seconds until the worker has NumPy; the student's code is not running yet.
         cpu: seconds of processor time of a worker.
         memory: bytes of address space. None for code that uses a GPU, whose driver needs a huge one.
-        file: bytes of a file that is written.
+        file: bytes of a file that is written, and
+        folder: of all files together, where they are in memory.
         files: open at a time.
         processes: of the user ``student``.
         log: bytes kept of what is printed.
@@ -83,6 +102,7 @@ class Limits:
     cpu: int = 120
     memory: int | None = 1 << 30
     file: int = 16 << 20
+    folder: int = 64 << 20
     files: int = 64
     processes: int = 64
     log: int = 64 << 10
@@ -105,57 +125,89 @@ class Jail:
     Attributes:
         kind: ``"namespaces"``, ``"user"`` or ``"session"``.
         user: the (uid, gid) that the worker takes, or None.
-        covers: whether the author's files can be covered.
-        drops: whether the rights of the namespace can be dropped, so that what is covered stays so.
+        sealed: whether the file system can be made read-only, and the author's files be covered.
+        drops: whether rights can be dropped, so that what is sealed stays so.
         warning: what it does not hold against; empty if nothing needs to be said.
     """
 
     kind: str
     user: tuple[int, int] | None = None
-    covers: bool = False
+    sealed: bool = False
     drops: bool = False
     warning: str = ""
 
-    def command(self, worker: Sequence[str], covered: Sequence[str]) -> list[str]:
-        """How to start ``worker`` in it."""
+    def folder(self, home: Path) -> Path:
+        """Where in its home the worker finds the submission; copied there from ``given`` if it is sealed."""
+        return home / ("run/submission" if self.sealed else "given")
+
+    def command(self, worker: Sequence[str], home: Path, size: int, covered: Sequence[Path] = ()) -> list[str]:
+        """How to start ``worker`` in it.
+
+        Args:
+            worker: program and arguments.
+            home: a folder with the folders ``given`` and ``run``.
+            size: bytes that may be written.
+            covered: files to cover.
+        """
         if self.kind != "namespaces":
             return list(worker)
-        flags = ["-n", "-p", "-f", "--kill-child", "--mount-proc"]
-        if self.user is None:
-            flags.append("-r")
-            worker = [*(WITHOUT_RIGHTS if self.drops else []), *worker]
-        covered = [*covered] if self.covers else []
-        return ["unshare", *flags, "--", "sh", "-c", COVERED, "sh", str(len(covered)), *covered, *worker]
+        if self.drops:
+            user = self.user and ["--reuid", str(self.user[0]), "--regid", str(self.user[1]), "--clear-groups"]
+            worker = [*(["setpriv", *user, "--no-new-privs"] if user else NO_RIGHTS), *worker]
+        unshare = ["unshare", *(["-r"] if self.user is None else []), "-n", "-p", "-f", "--kill-child", "--mount-proc", "--"]
+        if not self.sealed:
+            return [*unshare, "sh", "-c", BARE, "sh", *worker]
+        owner = "" if self.user is None else f"{self.user[0]}:{self.user[1]}"
+        folder = [str(home / "run"), f"size={size},mode=755", str(home / "given"), owner]
+        places = [word for place in writable_places() for word in place]
+        files = [str(path) for path in covered if path.exists()]
+        listed = [str(len(places) // 2), *places, str(len(files)), *files]
+        return [*unshare, "sh", "-c", SEALED, "sh", *folder, *listed, *worker]
 
 
-NAMESPACES = Jail("namespaces", covers=True, drops=True)
+UNDONE = "setpriv is missing: a submission can take away what covers the author's files. Install util-linux."
+OPEN = "the submission can read and write the files of the user who grades. Grade in a container, or as root with a user 'student'."
 SESSION = Jail(
     "session",
     warning="namespaces are not allowed here and there is no user 'student': processes that the submission detaches may "
-    "outlive it, and it can read the files of the user who grades. Grade in a container, or as root with a user 'student'.",
+    f"outlive it, and {OPEN}",
 )
 
 
 @functools.cache
+def writable_places() -> tuple[tuple[str, str], ...]:
+    """The options and places of what is mounted and can be written, the outermost first. /proc is mounted anew."""
+    places = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        place, options = line.split()[4:6]
+        parts = options.split(",")
+        if "rw" in parts and not place.startswith(("/proc", "/sys")):
+            place = place.encode().decode("unicode_escape")  # spaces are written as octal numbers there
+            places.append((",".join(part for part in parts if part != "rw"), place))
+    return tuple(places)
+
+
+@functools.cache
 def choose() -> Jail:
-    """The best jail that works on this machine. It is tried once.
+    """The best jail that works on this machine. They are tried once.
 
     Raises:
         OSError: on Windows.
     """
     if os.name != "posix":
         raise OSError("grading needs a POSIX system (Linux, macOS): use WSL or a container on Windows.")
-    user = _user()
-    if user is not None and _works(Jail("namespaces", user=user, covers=True)):
-        return Jail("namespaces", user=user, covers=True)
-    if user is None and shutil.which("unshare"):
-        for jail in (NAMESPACES, Jail("namespaces", covers=True), Jail("namespaces")):
+    root, student = os.geteuid() == 0, _student()
+    if shutil.which("unshare"):
+        users = [student or NOBODY] if root and readable_by_others() else []
+        tries = [Jail("namespaces", user, True, True) for user in (*users, None)]
+        weaker = Jail("namespaces", None, True, False, UNDONE), Jail("namespaces", warning=OPEN)
+        for jail in (*tries, *weaker):
             if _works(jail):
                 return jail
-    return Jail("user", user=user) if user is not None else SESSION
+    return Jail("user", user=student) if student is not None else SESSION
 
 
-def _user() -> tuple[int, int] | None:
+def _student() -> tuple[int, int] | None:
     """The user to become, if grading runs as root and there is one."""
     if os.geteuid() != 0:
         return None
@@ -168,16 +220,33 @@ def _user() -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
+def readable_by_others() -> bool:
+    """Whether a user who owns nothing can run Python with NumPy and the worker."""
+    import json as standard
+
+    import numpy
+
+    needed = [Path(os.path.realpath(each)) for each in (sys.executable, standard.__file__, numpy.__file__, WORKER)]
+    folders = {folder for path in needed for folder in path.parents}
+    return all(folder.stat().st_mode & 0o001 for folder in folders) and all(path.stat().st_mode & 0o004 for path in needed)
+
+
 def _works(jail: Jail) -> bool:
-    with tempfile.NamedTemporaryFile() as secret:
-        secret.write(b"x")
-        secret.flush()
-        command = jail.command(["cat", secret.name], [secret.name])
+    """Whether a jail holds: what is covered is empty, and what is outside cannot be written, in spite of an attempt to undo it."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        for name in ("given", "run"):
+            (home / name).mkdir()
+        secret = home / "secret"
+        secret.write_text("x")
+        script = 'umount "$1" 2> /dev/null; cat "$1"; echo > "$1.new"; echo done'
+        command = jail.command(["sh", "-c", script, "sh", str(secret)], home, 1 << 20, [secret])
         try:
             done = subprocess.run(command, capture_output=True, timeout=10, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.TimeoutExpired):
             return False
-    return done.returncode == 0 and (done.stdout == b"") == jail.covers
+        kept = done.stdout == b"done\n" and not (home / "secret.new").exists()
+        return done.stdout.endswith(b"done\n") and (kept or not jail.drops)
 
 
 # ---- one worker
@@ -218,21 +287,22 @@ def lock_up(submission: Path, jail: Jail, limits: Limits, covered: Sequence[Path
     output, printed = os.pipe()
     os.set_blocking(output, False)
     try:
-        folder = home / "submission"
-        copy_submission(submission, folder)
+        copy_submission(submission, home / "given")
+        (home / "run").mkdir()
         if jail.user is not None:
             _give(home, jail.user)
-        settings |= {"channel": theirs.fileno(), "folder": str(folder), "reply": limits.reply, "user": jail.user}
+        settings |= {"channel": theirs.fileno(), "folder": str(jail.folder(home)), "reply": limits.reply}
         settings |= {"rlimits": limits.for_worker(jail.user is not None), "noticed": EVENTS}
+        settings |= {"user": jail.user if jail.kind == "user" else None}
         worker = [sys.executable, "-I", "-B", "-u", "-X", "faulthandler", str(WORKER), json.dumps(settings)]
         process = subprocess.Popen(
-            jail.command(worker, [str(path) for path in covered if path.exists()]),
+            jail.command(worker, home, limits.folder, covered),
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=printed,
             pass_fds=[theirs.fileno()],
-            env=environment(home),
-            cwd=folder,
+            env=environment(jail.folder(home)),
+            cwd=home,
             start_new_session=True,
         )
     except BaseException:
