@@ -1,0 +1,5 @@
+"""Checking an engine that somebody wrote: a class whose objects remember how they were made, and can go back."""
+
+from .driver import Driver, Failure, LocalDriver
+
+__all__ = ["Driver", "Failure", "LocalDriver"]
