@@ -10,8 +10,7 @@ from . import operators as operators  # gives Tensors their operators and method
 from .array_api import __array_api_version__, __array_namespace_info__
 from .backend import asnumpy
 from .batch import vmap
-from .checking.check import GradientError, Report, check
-from .checking.numeric import dot_test, numeric_jacobian, taylor_table
+from .checking import Diagnosis, GradientError, Report, check, check_rule, dot_test, numeric_jacobian, taylor_table
 from .compiler import compile
 from .contexts import detect_anomaly, no_grad
 from .creation import (
@@ -252,10 +251,10 @@ from .scanning import fori, scan
 from .tensor import Tensor
 from .tracing import TracingError
 from .transforms import gnvp, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 __all__ = [
+    "Diagnosis",
     "GradientError",
     "Report",
     "Tensor",
@@ -317,6 +316,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "check",
+    "check_rule",
     "checkpoint",
     "cholesky",
     "choose",

@@ -186,7 +186,7 @@ def test_every_slope_between_the_two_sides_of_a_kink_passes_and_is_reported(slop
     report = check(relu, np.array([-1.0, 0.0, 2.0]))
     assert report.comparisons[0].kinks.tolist() == np.diag([False, True, False]).tolist()
     assert "1 of 9 at a kink of f, where any slope between the two sides passes" in str(report)
-    assert f"d out[1] / d in[1]   tinyad {slope:+.8g}   numeric +0 to +1" in str(report)
+    assert f"d out[1] / d in[1]   yours {slope:+.8g}   numeric +0 to +1" in str(report)
 
 
 @pytest.mark.parametrize("slope", [-0.1, 1.1])
@@ -255,7 +255,7 @@ def test_wrong_rules_fail_in_random_directions():
 def test_many_outputs_are_combined():
     wide = RANDOM.normal(size=(3, 600))
     report = check(lambda x: ad.tanh(x @ wide), X[:1])
-    assert report.comparisons[0].tinyad.shape == (8, 3)
+    assert report.comparisons[0].yours.shape == (8, 3)
     doubled = with_rule(lambda x: ad.tanh(x @ wide), lambda a, g: (2 * (g @ wide.T),))
     assert not check(doubled, X[:1], raises=False)
 
@@ -431,9 +431,9 @@ def test_the_worst_entries_come_first_with_their_index_and_both_numbers():
 
     report = check(with_rule(lambda x: 2.0 * x, two_wrong), X, raises=False)
     first, second = (line for line in str(report).splitlines() if " / d in" in line)
-    assert first.strip().startswith("d out[4, 0] / d in[4, 0]   tinyad +3   numeric +2 +- ")
+    assert first.strip().startswith("d out[4, 0] / d in[4, 0]   yours +3   numeric +2 +- ")
     assert first.endswith("e-12   difference 1.0e+00 (relative 5.0e-01)")
-    assert "d out[2, 1] / d in[2, 1]   tinyad +2.02   numeric +2 " in second
+    assert "d out[2, 1] / d in[2, 1]   yours +2.02   numeric +2 " in second
     assert report.comparisons[0].worst(1) == [(12, 12)]
     assert report.comparisons[0].wrong.sum() == 2
 
@@ -446,7 +446,7 @@ def test_a_gradient_that_is_nan_comes_first():
 
     report = check(with_rule(lambda x: 1.0 * x, some_nan), X, raises=False)
     place = next(line for line in str(report).splitlines() if " / d in" in line)
-    assert "tinyad +nan" in place
+    assert "yours +nan" in place
 
 
 def test_a_report_is_true_or_false_and_the_same_for_the_same_seed():

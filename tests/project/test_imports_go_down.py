@@ -19,6 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 # A room is a file, a list of files, or a folder (its name ends in a slash; it holds every file below it
 # that is not named elsewhere). Files of one room may import one another, but never in a circle.
 ROOMS: list[str | list[str]] = [
+    "tinyad/version.py",
     "tinyad/backend.py",
     "tinyad/devices.py",
     "tinyad/array_interface.py",

@@ -1,6 +1,18 @@
-"""Checking gradients: against function values, by Taylor remainders, and forward against reverse mode."""
+"""Checking gradients: against function values, by Taylor remainders, forward against reverse mode; and why they are wrong."""
 
-from .check import GradientError, Report, check
+from .check import check
 from .numeric import check_adjoint, dot_test, numeric_jacobian, taylor_table
+from .report import Diagnosis, GradientError, Report
+from .rules import check_rule
 
-__all__ = ["GradientError", "Report", "check", "check_adjoint", "dot_test", "numeric_jacobian", "taylor_table"]
+__all__ = [
+    "Diagnosis",
+    "GradientError",
+    "Report",
+    "check",
+    "check_adjoint",
+    "check_rule",
+    "dot_test",
+    "numeric_jacobian",
+    "taylor_table",
+]

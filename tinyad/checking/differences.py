@@ -141,7 +141,17 @@ def _numeric_jacobian(f: Callable[..., Any], held: list[Any], modules: list[Any]
             "mean nothing. Make it a function of its inputs alone: pass random numbers (seeds, dropout "
             "masks) in as inputs."
         )
+    return _from_value(call, x, value, eps, i)
 
+
+def derivative_along(f: Callable[[float], Any], value: FloatArray, eps: float) -> NumericJacobian:
+    """The derivative at 0 of a function of one number, whose value there and its rounding unit are known: four calls if it is
+    smooth."""
+    return _from_value(lambda t: f(float(t[0])), np.zeros(()), value, eps, 0)
+
+
+def _from_value(call: Callable[[FloatArray], Any], x: FloatArray, value: FloatArray, eps: float, i: int) -> NumericJacobian:
+    """The Jacobian of a function of a vector, whose value at ``x`` is known, in the shapes of the value and of ``x``."""
     raised: list[Exception] = []
 
     def evaluate(entries: FloatArray) -> FloatArray:

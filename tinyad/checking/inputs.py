@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from ..primitives.complex import imag, is_complex, real
 from ..primitives.joining import concat
 from ..primitives.shaping import ravel
 from ..tensor import unwrap
+from ..transforms import vjp
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -55,9 +56,11 @@ def describe(value: Any) -> str:
     return f"{value.dtype} of shape {value.shape}" if is_array(value) else f"a Python {type(value).__name__}"
 
 
-def require_callable(name: str, f: Any) -> None:
+def require_callable(name: str, f: Any, argument: str = "f") -> None:
     if not callable(f):
-        raise TypeError(f"{name}: f is {describe(f)}; expected a function. Pass f itself, not the result of calling it.")
+        raise TypeError(
+            f"{name}: {argument} is {describe(f)}; expected a function. Pass {argument} itself, not the result of calling it."
+        )
 
 
 def require_finite(name: str, what: str, values: FloatArray) -> None:
@@ -104,7 +107,7 @@ class FloatInputs:
     Attributes:
         free: positions of the float leaves among all leaves, of complex ones twice.
         paths: what to write after an input's name to get such an array, ``['w'][0]``, ``['z'].imag``.
-        names: the arrays' names in reports, ``input 0['w'][0]``.
+        names, words: the arrays' names in reports, ``input 0['w'][0]``, and in formulas, ``in0['w'][0]``.
         values: the arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge by.
         raised_to_float32: whether there was a float16 leaf.
     """
@@ -122,11 +125,15 @@ class FloatInputs:
         suffixes = [suffix for found in parts for suffix in found]
         self.paths = [places[i][1] + suffix for i, suffix in zip(self.free, suffixes, strict=True)]
         self.names = [f"input {places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]
-        given = [part for leaf in self.leaves for part in _float_parts(leaf)]
+        self.words = [f"in{places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]
+        given = self._floats()
         self.values = [array.astype(np.float32) if array.dtype == np.float16 else array for array in given]
         self.raised_to_float32 = any(array.dtype == np.float16 for array in given)
         for leaf_name, value in zip(self.names, self.values, strict=True):
             require_finite(name, leaf_name, asnumpy(value))
+
+    def _floats(self) -> list[Any]:
+        return [part for leaf in self.leaves for part in _float_parts(leaf)]
 
     def rebuild(self, floats: Sequence[Any]) -> Any:
         """The inputs with these float arrays."""
@@ -142,15 +149,34 @@ class FloatInputs:
         found = [part for leaf in tree.leaves(out) for part in _real_parts(leaf)]
         return concat([ravel(leaf) for leaf in found]) if len(found) > 1 else found[0] if found else out
 
+    def pull(self, *floats: Any) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
+        """The value there and the reverse derivative: from a cotangent of the value to one for each float array."""
+        return vjp(self, *floats)
+
+    def run(self, *floats: Any) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
+        """The same, as the rule under test returns it."""
+        return self.pull(*floats)
+
     def in_float64(self) -> list[Any]:
         """Copies of the float leaves in float64, where they were."""
         return [module_of(value).array(value, dtype=np.float64) for value in self.values]
 
-    def raised_to_float64(self) -> FloatInputs:
+    def at(self, values: Sequence[Any]) -> Self:
+        """The same function at another point, given by its float arrays."""
+        moved = copy.copy(self)
+        moved.values = list(values)
+        return moved
+
+    def of_leaves(self, leaves: Sequence[Any]) -> Self:
+        """The same function at another point, given by all leaves of the inputs, those held fixed included."""
+        moved = copy.copy(self)
+        moved.leaves = list(leaves)
+        moved.values = moved._floats()
+        return moved
+
+    def raised_to_float64(self) -> Self:
         """The same function at the same point, in float64."""
-        raised = copy.copy(self)
-        raised.values = self.in_float64()
-        return raised
+        return self.at(self.in_float64())
 
     @property
     def eps(self) -> float:

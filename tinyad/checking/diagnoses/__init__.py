@@ -1,0 +1,1 @@
+"""The catalogue of mistakes in gradients: one small rule a diagnosis, in tables."""

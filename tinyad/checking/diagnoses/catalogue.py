@@ -1,0 +1,43 @@
+"""The catalogue: the mistakes that can be told from values alone, in the order in which they are looked for.
+
+Fewest degrees of freedom first. A plausible but wrong order names a quarter of the mistakes wrongly: a factor is also a permutation
+of something, and everything of rank one is also "a sum without its axis".
+"""
+
+from __future__ import annotations
+
+from ..evidence import Evidence
+from .finding import Entry, Finding
+from .places import ELSEWHERE, PLACES, TARGET
+from .structure import ARGUMENT, FACTORS, OPERANDS, PLAIN_FACTOR, PRECISION, TERMS
+from .whole import OVERSUM, UPSTREAM, WHOLE
+
+__all__ = ["CATALOGUE", "explain"]
+
+CATALOGUE: tuple[Entry, ...] = (
+    *PRECISION,
+    *WHOLE,
+    *ARGUMENT,
+    *PLAIN_FACTOR,
+    *PLACES,
+    *OVERSUM,
+    *OPERANDS,
+    *FACTORS,
+    *TARGET,
+    *TERMS,
+    *UPSTREAM,
+    *ELSEWHERE,
+)
+
+
+def explain(e: Evidence, there: Evidence | None) -> tuple[Entry, Finding] | None:
+    """The first entry of the catalogue that is true of the evidence, and of the evidence at another point.
+
+    Without another point (forward takes none near by) the statement rests on one.
+    """
+    nearly_right = e.same(e.A, e.J)  # then what maps the right gradient to itself would be "true" as well
+    for entry in PRECISION if nearly_right else CATALOGUE:
+        finding = entry.rule(e)
+        if finding is not None and (there is None or finding.agrees(entry.rule(there))):
+            return entry, finding
+    return None

@@ -1,0 +1,518 @@
+"""Factors and terms: the right gradient times a named array, plus a named array, or without a sum over an axis."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from ..evidence import SAME, Evidence
+from ..inputs import FloatArray
+from .finding import Entry, Finding, number
+
+__all__ = ["ARGUMENT", "FACTORS", "OPERANDS", "PLAIN_FACTOR", "PRECISION", "TERMS", "precision"]
+
+ROUNDING = (5e-9, 3e-7)  # what half a unit in the last place of float32 does to a number: 3e-8
+
+Function = Callable[[FloatArray], FloatArray]
+
+FUNCTIONS: dict[str, Function] = {
+    "{}": lambda t: t,
+    "1/{}": lambda t: 1 / t,
+    "{}**2": lambda t: t**2,
+    "1/{}**2": lambda t: 1 / t**2,
+    "(1 - {})": lambda t: 1 - t,
+    "1/(1 - {})": lambda t: 1 / (1 - t),
+    "(1 - {}**2)": lambda t: 1 - t**2,
+    "1/(1 - {}**2)": lambda t: 1 / (1 - t**2),
+    "{0}*(1 - {0})": lambda t: t * (1 - t),
+    "1/({0}*(1 - {0}))": lambda t: 1 / (t * (1 - t)),
+    "exp({})": np.exp,
+    "exp(-{})": lambda t: np.exp(-t),
+    "sin({})": np.sin,
+    "cos({})": np.cos,
+    "sqrt({})": np.sqrt,
+    "1/sqrt({})": lambda t: 1 / np.sqrt(t),
+    "log({})": np.log,
+    "sign({})": np.sign,
+    "|{}|": np.abs,
+    "(1 + {})": lambda t: 1 + t,
+    "1/(1 + {})": lambda t: 1 / (1 + t),
+    "(1 + {}**2)": lambda t: 1 + t**2,
+    "1/(1 + {}**2)": lambda t: 1 / (1 + t**2),
+    "{}**3": lambda t: t**3,
+    "tanh({})": np.tanh,
+    "(1 - tanh({})**2)": lambda t: 1 - np.tanh(t) ** 2,
+    "sigmoid({})": lambda t: 1 / (1 + np.exp(-t)),
+    "(1 - sigmoid({}))": lambda t: 1 / (1 + np.exp(t)),
+    "sigmoid({0})*(1 - sigmoid({0}))": lambda t: 1 / ((1 + np.exp(t)) * (1 + np.exp(-t))),
+}
+
+SUMMARIES: dict[str, Callable[..., FloatArray]] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "std": np.std,
+    "var": np.var,
+    "norm": lambda a, axis, keepdims: np.sqrt((a**2).sum(axis=axis, keepdims=keepdims)),
+    "sum of squares of": lambda a, axis, keepdims: (a**2).sum(axis=axis, keepdims=keepdims),
+    "rms": lambda a, axis, keepdims: np.sqrt((a**2).mean(axis=axis, keepdims=keepdims)),
+    "max": np.max,
+    "sum of exp of": lambda a, axis, keepdims: np.exp(a).sum(axis=axis, keepdims=keepdims),
+}
+
+
+def arrays(e: Evidence) -> Iterator[tuple[str, FloatArray]]:
+    """The arrays of the call by name, as they stand beside the Jacobian: along its rows, or along its columns."""
+    for word, array in [(e.word, e.x), *e.others, ("y", e.y)]:
+        yield from ((word, placed) for placed in _beside(e, array))
+
+
+def statistics(e: Evidence) -> Iterator[tuple[str, FloatArray]]:
+    """Their sums, means and the like over axes, in the same way."""
+    for word, array in [(e.word, e.x), *e.others, ("y", e.y)]:
+        for axes in _subsets(array.ndim):
+            over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}" if len(axes) < array.ndim else "all"
+            for how, summary in SUMMARIES.items():
+                reduced = summary(array, axis=axes, keepdims=True)
+                for placed in _beside(e, reduced) or _beside(e, summary(array, axis=axes, keepdims=False)):
+                    yield f"({how} {word} over {over})", placed
+
+
+def _beside(e: Evidence, array: FloatArray) -> list[FloatArray]:
+    """The array along the columns, if it fits the input; along the rows, if it fits the output."""
+    found = []
+    for shape, wanted, row in ((e.shape, True, True), (e.y.shape, e.by_rows, False)):
+        if not wanted:
+            continue
+        try:
+            spread = np.broadcast_to(array, shape).ravel()
+        except ValueError:
+            continue
+        found.append(spread[None, :] if row else spread[:, None])
+    return found
+
+
+def _functions(named: Iterable[tuple[str, FloatArray]]) -> Iterator[tuple[str, FloatArray]]:
+    """Functions of named arrays, finite ones only."""
+    with np.errstate(all="ignore"):
+        for word, array in named:
+            for text, function in FUNCTIONS.items():
+                values = function(array)
+                if np.isfinite(values).all():
+                    yield text.format(word), values
+
+
+# ---- another argument
+
+
+def output_for_input(e: Evidence) -> Finding | None:
+    """The derivative evaluated at the output: of an elementwise function, by evaluating its derivative there."""
+    if not e.elementwise or e.extra.any():
+        return None
+    values = [*e.trial.rule.values]
+    values[e.i] = e.y
+    try:
+        there = np.diag(type(e.trial)(e.trial.rule.at(values), e.trial.seed).jacobian(e.i))
+    except ValueError:  # y lies outside the domain
+        return None
+    ours = np.diag(e.A)
+    if not e.same(ours, there) or e.same(np.diag(e.J), there):
+        return None
+    return Finding(
+        "the derivative taken at the output instead of the input",
+        f"the formula wants {e.word}, and the cache holds y",
+        residual=e.residual(ours, there),
+    )
+
+
+OF_OUTPUT: dict[str, Function] = {
+    "{}": lambda t: t, "1-{}**2": lambda t: 1 - t**2, "{0}*(1-{0})": lambda t: t * (1 - t), "1/{}": lambda t: 1 / t,
+    "1/(2*{})": lambda t: 0.5 / t, "-{}**2": lambda t: -(t**2), "1+{}**2": lambda t: 1 + t**2, "1-{}": lambda t: 1 - t,
+    "exp(-{})": lambda t: np.exp(-t),
+}  # fmt: skip
+
+
+def input_for_output(e: Evidence) -> Finding | None:
+    """j == h(y), a == h(x), for the derivatives that are known by their outputs; or the other way round."""
+    if not e.elementwise:
+        return None
+    ours, right, x, y = np.diag(e.A), np.diag(e.J), e.x.ravel(), e.y.ravel()
+    with np.errstate(all="ignore"):
+        for text, h in OF_OUTPUT.items():
+            if e.same(right, h(y)) and e.same(ours, h(x)) and not e.same(ours, right):
+                formula = text.format("y")
+                return Finding(
+                    f"the derivative is {formula} of the output y; yours is the same of the input {e.word}",
+                    f"the cache holds {e.word} where the formula wants y",
+                    {"formula": formula},
+                    e.residual(ours, h(x)),
+                )
+            if e.same(right, h(x)) and e.same(ours, h(y)) and not e.same(ours, right):
+                formula = text.format(e.word)
+                return Finding(
+                    f"the derivative is {formula} of the input; yours is the same of the output y",
+                    f"the cache holds y where the formula wants {e.word}",
+                    {"formula": formula, "at": "output"},
+                    e.residual(ours, h(y)),
+                    "D42",
+                    "output_for_input",
+                )
+    return None
+
+
+# ---- factors
+
+
+def plain_factor(e: Evidence) -> Finding | None:
+    """A == J times an array of the call, or divided by it."""
+    with np.errstate(all="ignore"):
+        named = [pair for word, a in arrays(e) for pair in ((word, a), (f"1/{word}", 1 / a)) if np.isfinite(pair[1]).all()]
+    return _factor_among(e, named, exact=True)
+
+
+def named_factor(e: Evidence) -> Finding | None:
+    """A == J times a constant times a function of an array of the call, or of a statistic of one."""
+    return _factor_among(e, _functions(itertools.chain(arrays(e), statistics(e))))
+
+
+def _factor_among(e: Evidence, named: Iterable[tuple[str, FloatArray]], exact: bool = False) -> Finding | None:
+    """The first of the named arrays that is A / J; or, unless ``exact``, the first that is a multiple of it."""
+    support = e.nz
+    if e.extra.any() or support.sum() < 2 or not e.an.any():
+        return None
+    ratio = e.A[support] / e.J[support]
+    level = float(np.ptp(ratio)) <= 1e-6 * float(np.abs(ratio).max())
+    best: tuple[str, float, float] | None = None
+    for text, values in named:
+        if level and values.size > 1 and np.ptp(values) > 1e-9 * np.abs(values).max():
+            continue  # a factor of the whole gradient, which changes from point to point, is a number of the call
+        values = np.broadcast_to(values, e.J.shape)[support]
+        c = _scale(ratio, values)
+        if c is None:
+            continue
+        residual = e.residual(e.A[support], c * values * e.J[support])
+        if residual > max(SAME, e.noise):
+            continue
+        if abs(c - 1) < 1e-5:
+            return _named(e, text, 1.0, residual)
+        best = best or (text, c, residual)
+    return None if best is None or exact else _named(e, *best)
+
+
+def _scale(ratio: FloatArray, values: FloatArray) -> float | None:
+    """c with ratio == c values; None if there is none."""
+    norm = float((values**2).sum())
+    if not np.isfinite(norm) or norm == 0:
+        return None
+    c = float((ratio * values).sum()) / norm
+    off = float(np.abs(ratio - c * values).max())
+    return c if c and off <= 1e-4 * float(np.abs(ratio).max()) else None
+
+
+def _named(e: Evidence, text: str, c: float, residual: float) -> Finding:
+    """A factor that is an array of the call is one; a statistic of an array varies along some axes only."""
+    along_axes = " over " in text and "over all" not in text
+    times = text if c == 1 else f"{number(c)} * {text}"
+    inverse = text[2:] if text.startswith("1/") else f"1/{text}"
+    return Finding(
+        f"the right gradient times {times}",
+        f"a factor {text} too many, or {inverse} is missing",
+        {"factor": text, "c": c},
+        residual,
+        "D45" if along_axes else "",
+        "axis_factor" if along_axes else "",
+    )
+
+
+def axis_factor(e: Evidence) -> Finding | None:
+    """A / J is one number for each entry of the input, or of the output, with at least two entries of the Jacobian a number."""
+    if e.extra.any() or e.miss.any() or not e.by_rows:
+        return None
+    sides = (("output", e.y.shape, 1), ("input", e.shape, 0))
+    for what, shape, axis in sides:
+        count = e.nz.sum(axis=axis)
+        if count.sum() < 2 * (count > 0).sum() or (count > 0).sum() < 2:
+            continue
+        ratio = np.divide(e.A, e.J, out=np.zeros_like(e.A), where=e.nz)
+        mean = ratio.sum(axis=axis, keepdims=True) / np.maximum(np.expand_dims(count, axis), 1)
+        if not e.same(e.A, mean * e.J):
+            continue
+        along = _varying(mean.reshape(shape), (count > 0).reshape(shape))
+        if not along:
+            continue
+        shown = " and ".join(f"axis {k}" for k in along)
+        return Finding(
+            f"right up to a factor that is one number for each entry of the {what} and varies only along its {shown}",
+            "a factor is missing that is constant along the other axes: a scale, a standard deviation, a weight",
+            {"of": what, "axes": list(along)},
+            e.residual(e.A, mean * e.J),
+        )
+    return None
+
+
+def _varying(factor: FloatArray, known: FloatArray) -> tuple[int, ...]:
+    """The axes along which an array varies."""
+    if not known.all():
+        factor = np.where(known, factor, factor[known].mean())
+    limit = 1e-5 * float(np.abs(factor).max())
+    return tuple(k for k in range(factor.ndim) if factor.shape[k] > 1 and float(np.ptp(factor, axis=k).max()) > limit)
+
+
+# ---- terms
+
+
+def missing_branch(e: Evidence) -> Finding | None:
+    """A - J is a constant times a named array, for a function in which every input has one output."""
+    support = e.nz
+    if support.sum() < 3 or not (support.sum(axis=0) <= 1).all() or not e.zero(e.D[~support]) or e.zero(e.D):
+        return None
+    off, best = e.D[support], None
+    for text, values in itertools.chain([("1", np.ones((1, 1)))], _functions(arrays(e))):
+        values = np.broadcast_to(values, e.J.shape)[support]
+        c = _scale(off, values)
+        if c is None or e.residual(off, c * values) > max(SAME, e.noise):
+            continue
+        if abs(abs(c) - 1) < 1e-5:
+            return _branch(text, c, e.residual(off, c * values))
+        best = best or (text, c, e.residual(off, c * values))
+    return None if best is None else _branch(*best)
+
+
+def _branch(text: str, c: float, residual: float) -> Finding:
+    term = number(c) if text == "1" else text if abs(c - 1) < 1e-5 else f"{number(c)} * {text}"
+    return Finding(
+        f"differs from the right derivative by {term}",
+        "one of the additive contributions is missing, or wrong by this much",
+        {"term": text, "c": c},
+        residual,
+    )
+
+
+def missing_sum(e: Evidence) -> Finding | None:
+    """D is block-diagonal along some axes, with blocks of rank 1 or 2."""
+    if not e.by_rows or e.y.shape != e.shape or e.y.ndim == 0:
+        return None
+    for axes in _subsets(e.y.ndim):
+        length = int(np.prod([e.shape[k] for k in axes]))
+        if length < 3 or (len(axes) == e.y.ndim and e.y.ndim > 1):
+            continue
+        blocks = _blocks(e, axes)
+        if blocks is None:
+            continue
+        rank, residual = _rank(blocks, e)
+        if rank and (length - rank) ** 2 * len(blocks) >= 4:
+            return _sum_terms(axes, rank, residual, _weight_name(e, axes, blocks) if rank == 1 else "")
+    return None
+
+
+def _sum_terms(axes: tuple[int, ...], rank: int, residual: float, weight: str) -> Finding:
+    over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+    if rank == 1:
+        fact = f"differs from the right gradient by {weight or 'w'} * (something constant along {over})"
+        hint = (
+            f"the - y * sum(gy*y, {over}) term is missing or wrong"
+            if weight == "y"
+            else f"a term with a sum or mean of gy over {over} is missing or wrong"
+        )
+    else:
+        fact = f"differs from the right gradient by {rank} terms w * (a sum over {over})"
+        hint = f"the derivative through the mean and the variance over {over} is missing or wrong"
+    return Finding(fact, hint, {"axes": list(axes), "terms": rank, "weight": weight}, residual)
+
+
+def _blocks(e: Evidence, axes: tuple[int, ...]) -> FloatArray | None:
+    """The blocks of D that belong to one index of the other axes; None if anything lies outside them."""
+    rest = [k for k in range(e.y.ndim) if k not in axes]
+    n = e.y.ndim
+    D = e.D.reshape(*e.y.shape, *e.shape).transpose(*rest, *axes, *(n + k for k in rest), *(n + k for k in axes))
+    outer, inner = int(np.prod([e.shape[k] for k in rest])), int(np.prod([e.shape[k] for k in axes]))
+    D = D.reshape(outer, inner, outer, inner)
+    diagonal = np.stack([D[k, :, k, :] for k in range(outer)])
+    outside = D.copy()
+    for k in range(outer):
+        outside[k, :, k, :] = 0.0
+    return diagonal if e.zero(outside) else None
+
+
+def _rank(blocks: FloatArray, e: Evidence) -> tuple[int, float]:
+    """1 or 2 if that is the rank of all blocks, else 0; and the largest singular value beyond, relative."""
+    singular = np.linalg.svd(blocks, compute_uv=False)
+    largest = float(singular.max(initial=0.0))
+    limit = max(1e-6, e.noise, 1e-7 * e.scale / largest if largest else 1.0)
+    for rank in (1, 2):
+        beyond = float(singular[:, rank:].max(initial=0.0))
+        if largest and beyond <= limit * largest and blocks.shape[1] > rank:
+            return rank, beyond / largest
+    return 0, np.inf
+
+
+def _weight_name(e: Evidence, axes: tuple[int, ...], blocks: FloatArray) -> str:
+    """The array that the missing sum is multiplied with, if it is one of the call's: R / array is constant along the axes."""
+    for word, array in (("y", e.y), (e.word, e.x), *e.others):
+        if array.shape != e.shape or not np.abs(array).min() > 0:
+            continue
+        ratio = e.R / array
+        if float(np.ptp(ratio, axis=axes).max()) <= 1e-5 * float(np.abs(ratio).max()):
+            return word
+    ratio = e.R
+    return "1" if float(np.ptp(ratio, axis=axes).max()) <= 1e-5 * float(np.abs(ratio).max()) else ""
+
+
+def other_axes(e: Evidence) -> Finding | None:
+    """The rule lets outputs depend on inputs along other axes than the function does."""
+    right, ours = e.coupled(e.J), e.coupled(e.A)
+    if not right or not ours or set(ours) <= set(right):
+        return None
+    every = len(ours) == e.y.ndim
+    shown = [" and ".join(map(str, axes)) for axes in (right, ours)]
+    return Finding(
+        f"each output depends on the inputs along axis {shown[0]}; in your gradient it depends on those along axis {shown[1]}",
+        "a sum() or mean() without its axis" if every else "a sum or mean runs over the wrong axis",
+        {"right": list(right), "yours": list(ours)},
+        id="D49" if every else "D48",
+        label="total_sum" if every else "wrong_axis_of_sum",
+    )
+
+
+def total_sum(e: Evidence) -> Finding | None:
+    """D has rank 1 over everything."""
+    if not e.by_rows or min(e.D.shape) < 3:
+        return None
+    singular = np.linalg.svd(e.D, compute_uv=False)
+    if not singular[0] or singular[1] > max(1e-6, 10 * e.noise) * singular[0]:
+        return None
+    return Finding(
+        "differs by one term w * (a number computed from all of gy)",
+        "a sum() or mean() without its axis, or one that should not be there",
+        residual=float(singular[1] / singular[0]),
+    )
+
+
+def not_centred(e: Evidence) -> Finding | None:
+    """R is constant along an axis, for outputs that lack one."""
+    if e.zero(e.R) or not e.shape or e.y.shape == e.shape:
+        return None
+    for axes in _subsets(len(e.shape)):
+        if min(e.shape[k] for k in axes) < 3:
+            continue
+        if float(np.ptp(e.R, axis=axes).max()) <= max(1e-6, e.noise) * float(np.abs(e.R).max()):
+            over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+            return Finding(
+                f"differs by something that is the same for all entries along {over}",
+                f"a mean over {over} is not subtracted, or is subtracted once too often",
+                {"axes": list(axes)},
+                float(np.ptp(e.R, axis=axes).max()) / float(np.abs(e.R).max()),
+            )
+    return None
+
+
+# ---- operands
+
+
+def operand(e: Evidence) -> Finding | None:
+    """A is J with another input transposed or reversed."""
+    for j, (word, array) in enumerate(zip(e.trial.rule.words, e.trial.values, strict=True)):
+        for text, moved in _moved(array):
+            if j == e.i and e.y.shape == e.shape:
+                continue
+            there = _jacobian_with(e, j, moved)
+            if there is not None and e.same(e.A, there) and not e.same(e.J, there):
+                hint = (
+                    "a .T is missing or there is one too many" if "transposed" in text else "it is indexed the wrong way round"
+                )
+                return Finding(
+                    f"right if {word} were {text}", f"{hint}: {word}", {"operand": word, "how": text}, e.residual(e.A, there)
+                )
+    return None
+
+
+def _moved(array: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    if array.ndim >= 2 and array.shape[-1] == array.shape[-2]:
+        yield "transposed", array.swapaxes(-1, -2)
+    for axis in range(array.ndim):
+        if array.shape[axis] > 1:
+            yield f"reversed along axis {axis}", np.flip(array, axis)
+    if array.ndim > 1:
+        yield "reversed along the last two axes", np.flip(array, (-1, -2))
+
+
+def _jacobian_with(e: Evidence, j: int, moved: FloatArray) -> FloatArray | None:
+    """The Jacobian by this input with another one in the place of input j."""
+    values = [*e.trial.rule.values]
+    values[j] = np.ascontiguousarray(moved)
+    try:
+        trial = type(e.trial)(e.trial.rule.at(values), e.trial.seed)
+        if not trial.every_entry or trial.y.shape != e.y.shape:
+            return None
+        matrix = trial.jacobian(e.i)
+    except Exception:  # forward does not take it
+        return None
+    if e.by_rows:
+        return matrix
+    return None
+
+
+def order(e: Evidence) -> Finding | None:
+    """G is a product of gy and one other input, and the right gradient is another product of these two."""
+    if not e.by_rows or e.gy.ndim != 2 or len(e.shape) != 2:
+        return None
+    for word, array in [*e.others, (e.word, e.x)]:
+        if array.ndim != 2:
+            continue
+        products = list(_products(e.gy, word, array))
+        if not any(e.same(e.N, product) for _, product in products):
+            continue
+        for text, product in products:
+            if e.same(e.G, product) and not e.same(e.N, product):
+                hint = "the operands stand in the wrong order, or one is transposed wrongly"
+                return Finding(f"equals {text}", hint, {"product": text}, e.residual(e.G, product))
+    return None
+
+
+def _products(gy: FloatArray, word: str, array: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """The matrix products of gy and an array, either transposed or not, in both orders."""
+    pairs = itertools.product((("gy", gy), ("gy.T", gy.T)), ((word, array), (f"{word}.T", array.T)))
+    for (a, left), (b, right) in pairs:
+        for text, x, z in ((f"{a} @ {b}", left, right), (f"{b} @ {a}", right, left)):
+            if x.shape[1] == z.shape[0]:
+                yield text, x @ z
+
+
+def _subsets(count: int) -> Iterator[tuple[int, ...]]:
+    for size in range(1, count + 1):
+        yield from itertools.combinations(range(count), size)
+
+
+def precision(e: Evidence) -> Finding | None:
+    """The differences are noise of the size of float32's rounding, and the numeric errors are not."""
+    support = e.nz & (e.comparison.error < 1e-9 * np.abs(e.J))
+    if support.sum() < 4 or e.miss.any():
+        return None
+    ratio = np.abs(e.D[support] / e.J[support])
+    typical = float(np.median(ratio[ratio > 0])) if (ratio > 1e-9).sum() >= max(3, 0.5 * ratio.size) else 0.0
+    if not (ROUNDING[0] < typical < ROUNDING[1]) or not e.zero(e.D):
+        return None
+    return Finding(
+        "right to about 7 digits, and beyond them wrong without a pattern",
+        "part of the computation runs in float32",
+        residual=float(f"{ratio.max():.0e}"),
+    )
+
+
+PRECISION = (Entry("D54", "precision", precision),)
+PLAIN_FACTOR = (Entry("D44", "missing_factor", plain_factor),)
+ARGUMENT = (Entry("D43", "input_for_output", input_for_output),)
+FACTORS = (
+    Entry("D44", "missing_factor", named_factor),
+    Entry("D42", "output_for_input", output_for_input),
+    Entry("D45", "axis_factor", axis_factor),
+)
+OPERANDS = (Entry("D53", "order", order), Entry("D52", "operand", operand))
+TERMS = (
+    Entry("D47", "missing_sum_term", missing_sum),
+    Entry("D46", "missing_branch", missing_branch),
+    Entry("D50", "centering", not_centred),
+    Entry("D48", "wrong_axis_of_sum", other_axes),
+    Entry("D49", "total_sum", total_sum),
+)
