@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tinyad.checking.grading.cli import add_commands as add_grading
+
 if TYPE_CHECKING:
     from tinyad.doctor import Findings
 
@@ -39,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
     _add_demo(commands)
     _add_doctor(commands)
+    add_grading(commands)
     return parser
 
 

@@ -111,6 +111,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/compiler/compile.py",
     "tinyad/compiler/__init__.py",
     "tinyad/checking/",
+    "tinyad/grade.py",
     "tinyad/report.py",
     "tinyad/inspect/",
     # The face of the engine. What stands above it writes `import tinyad as ad`, as users do.

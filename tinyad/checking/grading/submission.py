@@ -7,6 +7,7 @@ ends, the next question starts another one.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import select
@@ -50,7 +51,26 @@ class Failed(Exception):
 
     def __init__(self, status: str, text: str) -> None:
         super().__init__(text)
-        self.status, self.text = status, text
+        self.status = status
+
+    @property
+    def text(self) -> str:
+        """The report, with the name of what was raised."""
+        name = type(self).__name__
+        return str(self) if name == "Failed" else f"{name}: {self}"
+
+
+def failed(status: str, text: str) -> Failed:
+    """A `Failed` that has the name of what the student's code raised, so that reports say ``backward raised ValueError: ...``."""
+    name, colon, message = text.partition(": ")
+    if colon and name.isidentifier():
+        return _named(name)(status, message)
+    return Failed(status, text)
+
+
+@functools.lru_cache(maxsize=100)
+def _named(name: str) -> type[Failed]:
+    return type(name, (Failed,), {})
 
 
 class Ended(BaseException):
@@ -92,6 +112,7 @@ class Submission:
         advice: remarks of the worker. They are worth no more than the worker.
         imported: packages of `FOREIGN` that were imported.
         called_forward: what was said of calls of forward inside of backward.
+        failures: the statuses of the calls that gave no value.
         log: the first bytes of what was printed.
     """
 
@@ -105,6 +126,7 @@ class Submission:
     advice: dict[str, None] = field(default_factory=dict)
     imported: dict[str, None] = field(default_factory=dict)
     called_forward: dict[str, None] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
     _cell: Cell | None = None
     _workers: int = 0
@@ -185,7 +207,8 @@ class Submission:
         status = str(answer["status"]).replace("_", " ")
         if status not in STATUSES:
             raise self._end("no frame", f"it answered with the status {cleaned(status)[:40]!r}.")
-        raise Failed(status, cleaned(answer.get("text")))
+        self.failures.append(status)
+        raise failed(status, cleaned(answer.get("text")))
 
     def _start(self) -> Cell:
         """A new worker, once it has said that it is there.

@@ -1,0 +1,148 @@
+"""Code that hangs, crashes, fills, floods or leaves things behind: the grader ends it, and grades everything else."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import tinyad.grade as tg
+from tests.checking.grading.students import AFFINE, TANH, WALL, assignment, scores, submission
+from tinyad.checking.grading.gradescope import write_gradescope
+from tinyad.checking.grading.jail import choose
+
+PREAMBLE = "import ctypes, itertools, os, signal, sys, time\nONCE = []\n"
+
+# What each does inside of backward; how that ends; what it is worth.
+IN_BACKWARD = {
+    "hang": ("while True: pass", "timed out", 1),
+    "hang in C": ("max(itertools.repeat(1))", "timed out", 1),
+    "memory": ("np.ones(10**11)", "asked for too much memory", 1),
+    "disk": ("open('big', 'wb').write(bytes(20 << 20))", "raised an error", 1),
+    "exit": ("sys.exit(0)", "raised an error", 1),
+    "_exit": ("os._exit(0)", "ended the process", 1),
+    "fork": ("ONCE or ONCE.append(os.fork())", "", 5),
+    "setsid": ("if os.fork() == 0:\n        os.setsid()\n        time.sleep(60)", "", 5),
+    "SIGTERM ignored": (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    signal.signal(signal.SIGINT, signal.SIG_IGN)\n    time.sleep(60)",
+        "timed out",
+        1,
+    ),
+    "flood": ("sys.stdout.write('x' * (1 << 20))", "", 5),
+    "crash in C": ("ctypes.string_at(0)", "ended the process", 1),
+    "frames on purpose": (
+        "[os.write(fd, b'tad1' + bytes(12)) for fd in range(3, 20) if is_socket(fd)]",
+        "sent what is no answer",
+        1,
+    ),
+}
+IS_SOCKET = "import stat\nis_socket = lambda fd: os.path.exists(f'/dev/fd/{fd}') and stat.S_ISSOCK(os.fstat(fd).st_mode)\n"
+
+
+def hostile(line):
+    return PREAMBLE + IS_SOCKET + TANH.replace("    return gy", f"    {line}\n    return gy")
+
+
+def grade_into(tmp_path, hw=None, **files):
+    """The grade, and results.json as it was after every test."""
+    out, written = tmp_path / "results.json", []
+
+    def write(grade):
+        write_gradescope(grade, out)
+        written.append(json.loads(out.read_text()))
+
+    started = time.monotonic()
+    grade = tg.grade(hw or assignment(), submission(tmp_path / "submission", **files), write)
+    return grade, written, time.monotonic() - started
+
+
+@pytest.mark.parametrize("name", IN_BACKWARD)
+def test_what_backward_does_costs_no_other_points(tmp_path, name):
+    line, told, earned = IN_BACKWARD[name]
+    grade, written, _ = grade_into(tmp_path, tanh=hostile(line))
+    # Forward alone is worth a fifth; of a call that does not end, at the first case only.
+    expected = {1: [0.8, 0.2, 3], 5: [4, 1, 3]}[earned]
+    if told == "timed out":
+        expected = [0.2, 0, 3]
+    assert scores(grade) == expected
+    assert told in grade.tests[0].output
+    assert len(written) == 3 and written[0]["score"] == 0 and written[-1]["score"] == sum(expected)
+    assert [test["number"] for test in written[-1]["tests"][:3]] == ["1", "1h", "2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import nothing_of_this_name", "cannot be imported: ModuleNotFoundError"),
+        ("def forward(x:", "cannot be imported: SyntaxError"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit"),
+        ("while True: pass", "timed out"),
+        ("import os; os._exit(0)", "ended the process: the process is gone: it exited with status 0"),
+        ("def forward(x): pass", "missing file or name: tanh.py: backward is not there. It has forward"),
+        (None, "missing file or name: there is no file tanh.py. The submission has affine.py"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded(tmp_path, source, told):
+    grade, written, _ = grade_into(tmp_path, **({} if source is None else {"tanh": source}))
+    assert scores(grade) == [0, 0, 3]
+    assert told in grade.tests[0].output
+    assert written[-1]["score"] == 3
+
+
+def test_a_call_that_hangs_is_waited_for_once(tmp_path):
+    grade, _, _ = grade_into(tmp_path, tanh=hostile("while True: pass"))
+    statuses = [case.status for test in grade.tests[:2] for case in test.cases]
+    assert statuses == ["timed out"] + ["not run"] * 4
+    assert f"no answer within {WALL:g} s" in grade.tests[0].output
+
+
+def test_the_time_of_a_submission_ends(tmp_path):
+    hw = assignment(wall=30.0, total=0.5)
+    grade, written, seconds = grade_into(tmp_path, hw, tanh=hostile("while True: pass"))
+    assert seconds < 15
+    assert sum(scores(grade)) < 1 and "the time for the whole submission" in grade.tests[0].output
+    assert "the time for the whole submission is used up" in grade.tests[2].output
+    assert len(written) == 3
+
+
+def test_results_are_there_before_the_first_test(tmp_path):
+    _, written, _ = grade_into(tmp_path, tanh=TANH)
+    assert [test["score"] for test in written[0]["tests"]] == [0, 0, 0]
+    assert all(test["output"].startswith("not graded") and test["status"] == "failed" for test in written[0]["tests"])
+
+
+def processes_with(mark):
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and mark in Path(f"/proc/{name}/cmdline").read_bytes():
+                found.append(int(name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc to look in")
+def test_nothing_is_left_behind(tmp_path):
+    if choose().kind == "session":
+        pytest.skip("a child that leaves the session outlives a jail of this kind, as its warning says")
+    mark = f"left-by-{os.getpid()}-{time.monotonic_ns()}"
+    detached = f"os.setsid(), os.execv('/bin/sh', ['sh', '-c', 'sleep 60; exit; {mark}'])"
+    line = f"ONCE or ONCE.append(os.fork()) or ONCE[0] or ({detached})"
+    grade, _, _ = grade_into(tmp_path, tanh=hostile(line))
+    assert scores(grade) == [4, 1, 3]
+    assert processes_with(mark.encode()) == []
+
+
+def test_prints_are_kept_up_to_a_limit_and_told_to_the_teacher(tmp_path):
+    grade, _, _ = grade_into(tmp_path, tanh=hostile("sys.stdout.write('y' * (1 << 20))"))
+    [said] = [text for text in grade.for_teacher if text.startswith("tanh printed")]
+    assert 60 << 10 < len(said) < 70 << 10
+    assert "y" * 100 not in grade.tests[0].output
+
+
+def test_affine_alone_is_right(tmp_path):
+    grade, _, _ = grade_into(tmp_path, tanh=TANH, affine=AFFINE)
+    assert scores(grade) == [4, 1, 3] and grade.score == 8
+    assert [test.status for test in grade.tests] == ["passed"] * 3

@@ -1,0 +1,88 @@
+"""The commands of grading: ``tinyad grade`` and ``tinyad assign``.
+
+Exit codes: 0 whenever the results were written; 2 if the call or the assignment is wrong; 4 if the grader itself failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+
+from ..report import LEVELS
+from .formats import FORMATS
+from .grade import grade
+from .gradescope import write_zip
+from .loading import load_assignment
+
+__all__ = ["add_commands"]
+
+INTERNAL = 4
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to a command line."""
+    _add_grade(commands)
+    _add_assign(commands)
+
+
+def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    grade = commands.add_parser(
+        "grade",
+        help="grade a submission",
+        description="Run a student's code in a process of its own, compare what it computes with the assignment's references, and "
+        "write the results: before the first test with all tests at 0, and after every test.",
+    )
+    grade.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
+    grade.add_argument("submission", metavar="SUBMISSION", help="the folder with the student's files")
+    grade.add_argument("--format", choices=tuple(FORMATS), default="json", help="of the results (default: json)")
+    grade.add_argument("--out", metavar="FILE", help="where to write them; by default HW-results.json")
+    grade.add_argument("--feedback", choices=LEVELS, help="how much is told; by default what the assignment says")
+    grade.set_defaults(run=_grade)
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    try:
+        assignment = load_assignment(arguments.assignment)
+        if arguments.feedback:
+            assignment = assignment.with_feedback(arguments.feedback)
+        out = Path(arguments.out or f"{Path(arguments.assignment).stem}-results.json")
+        write = FORMATS[arguments.format]
+        graded = grade(assignment, arguments.submission, lambda grade: write(grade, out), covered=(out,))
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        print(f"tinyad grade: {error}", file=sys.stderr)
+        return 2
+    except Exception:
+        traceback.print_exc()
+        print("tinyad grade: an error of the grader itself.", file=sys.stderr)
+        return INTERNAL
+    print(f"{graded}\n  results in {out}")
+    return 0
+
+
+def _add_assign(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    assign = commands.add_parser("assign", help="prepare an assignment", description="Prepare an assignment.")
+    actions = assign.add_subparsers(dest="action", metavar="ACTION", required=True)
+    zipped = actions.add_parser("zip", help="write the zip that Gradescope builds a grader from")
+    zipped.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
+    zipped.add_argument("--out", metavar="FILE", help="the zip; by default HW-gradescope.zip")
+    zipped.add_argument("--add", metavar="FILE", action="append", default=[], help="a file beside it that it needs as well")
+    zipped.add_argument("--wheel", metavar="FILE", help="of tinyad; by default one is built")
+    zipped.set_defaults(run=_zip)
+
+
+def _zip(arguments: argparse.Namespace) -> int:
+    file = Path(arguments.assignment)
+    try:
+        assignment = load_assignment(file)
+        assignment.validate()
+        files = [Path(each) for each in arguments.add]
+        files += [each for each in assignment.private if each.suffix == ".py"]
+        out = Path(arguments.out or f"{file.stem}-gradescope.zip")
+        write_zip(file, files, out, Path(arguments.wheel) if arguments.wheel else None)
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        print(f"tinyad assign zip: {error}", file=sys.stderr)
+        return 2
+    print(f"{out}: upload it as the autograder of {assignment.name}")
+    return 0

@@ -1,0 +1,356 @@
+"""Grading one submission: the student's functions compute somewhere else, and everything is judged here.
+
+The points of a rule rest on numbers that came back, never on what the worker says about itself:
+
+- *forward*: the output is the reference's.
+- *contract*: backward returned one gradient for every input, with its shape and dtype (D01 to D10 of the catalogue).
+- *values*: the gradients are the reference's; of several inputs each has an equal share.
+- *purity*: the same call gives the same again, and no call disturbs another (D13, D14 and D15, which show in numbers). Whether a
+  function wrote into its inputs, or returned arrays that share memory, only the worker can see; that is told and costs nothing.
+  A pure rule that is wrong is worth nothing for it: this share is earned in proportion to the values.
+
+The derivatives are those of the reference's forward, not of the student's: who changes forward and backward together to agree with
+each other has both of them wrong. An item is void, worth 0, if its backward is made of finite differences of forward, or if its
+code imports a package that differentiates; both can be allowed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...backend import asnumpy
+from ...tensor import unwrap
+from ..report import Diagnosis, Report
+from ..rules import check_rule
+from .assignment import Assignment, Engine, Item, Rule, Training
+from .cases import Case
+from .fingerprint import finite_differences
+from .forward import difference
+from .jail import Jail, choose
+from .results import CaseResult, Grade, TestResult
+from .screen import screen
+from .submission import STATUSES, Ended, Failed, Submission
+from .training import grade_training
+
+__all__ = ["grade"]
+
+CONTRACT = {f"D{k:02}" for k in range(1, 11)}
+UNUSABLE = {"D01", "D02", "D03", "D04", "D06"}  # without these there are numbers to judge
+PURITY = {f"D{k:02}" for k in range(11, 18)}
+SEEN_IN_NUMBERS = {"D13", "D14", "D15"}
+
+
+def grade(
+    assignment: Assignment,
+    submission: str | Path,
+    write: Callable[[Grade], None] = lambda grade: None,
+    covered: tuple[Path, ...] = (),
+    jail: Jail | None = None,
+) -> Grade:
+    """Grade a submission.
+
+    Args:
+        assignment: what is asked for.
+        submission: the folder with the student's files.
+        write: is given the grade before the first test, with all tests at 0, and after every test.
+        covered: files that the student's code must not read, beside the assignment's own ``private``.
+        jail: how the student's code is locked up; by default the best that works here.
+
+    Returns:
+        The grade. Whatever the student's code does, there is one.
+
+    Raises:
+        ValueError: the assignment is not valid, or a reference raises.
+        FileNotFoundError: there is no such folder.
+    """
+    folder = Path(submission)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"submission is {str(submission)!r}; expected a folder with the student's files.")
+    assignment.validate()
+    tests = {item.name: list(_tests(item, number)) for item, number in _numbered(assignment)}
+    for item in assignment.items:
+        if isinstance(item, Rule):
+            _try_reference(assignment, item)
+    points = float(sum(item.points for item in assignment.items))
+    flat = [test for item in assignment.items for test in tests[item.name]]
+    graded = Grade(assignment.name, points, assignment.seed, assignment.feedback, flat, assignment.hidden)
+    jail = choose() if jail is None else jail
+    graded.notes += [jail.warning] * bool(jail.warning)
+    graded.for_teacher += screen(folder, assignment.foreign)
+    write(graded)
+    deadline = time.monotonic() + assignment.total
+    for item in assignment.items:
+        with Submission(folder, limits=_limits(assignment, item), jail=jail, seed=assignment.seed) as student:
+            student.covered = (*covered, *assignment.private)
+            student.deadline, student.foreign = deadline, assignment.foreign
+            _grade_item(assignment, item, tests[item.name], student, graded)
+        write(graded)
+    return graded
+
+
+def _limits(assignment: Assignment, item: Item) -> Any:
+    if isinstance(item, Training):
+        return replace(assignment.limits, wall=item.wall, cpu=max(assignment.limits.cpu, int(item.wall) + 2))
+    return assignment.limits
+
+
+def _numbered(assignment: Assignment) -> Iterator[tuple[Item, str]]:
+    """The items with the numbers that students see: 2.1 is the first item of the second stage."""
+    stages = list(dict.fromkeys(item.stage for item in assignment.items))
+    counts = dict.fromkeys(stages, 0)
+    for item in assignment.items:
+        counts[item.stage] += 1
+        number = str(counts[item.stage])
+        yield item, f"{stages.index(item.stage) + 1}.{number}" if stages != [""] else number
+
+
+def _tests(item: Item, number: str) -> Iterator[TestResult]:
+    """The tests of an item: one, or one for the cases that students see and one for the hidden."""
+    if not isinstance(item, Rule):
+        yield TestResult(item.name, number, item.points, item.stage)
+        return
+    shown = [case for case in item.cases if not case.hidden]
+    share = item.points * len(shown) / len(item.cases)
+    if shown:
+        yield TestResult(item.name, number, share, item.stage)
+    if len(shown) < len(item.cases):
+        name = f"{item.name}, hidden cases" if shown else item.name
+        yield TestResult(name, f"{number}h" if shown else number, item.points - share, item.stage, hidden=True)
+
+
+# ---- one item
+
+
+def _grade_item(assignment: Assignment, item: Item, tests: list[TestResult], student: Submission, graded: Grade) -> None:
+    """Grade an item into its tests. A mistake of the grader's own is not the student's fault, and said to be none."""
+    try:
+        student.load(item.file, *item.names)
+        if isinstance(item, Rule):
+            _grade_rule(assignment, item, tests, student)
+        elif isinstance(item, Training):
+            grade_training(item, tests[0], student)
+        elif isinstance(item, Engine):
+            raise NotImplementedError
+    except (Failed, Ended) as error:
+        for test in tests:
+            test.settle(0.0, _ended(error))
+    except Exception as error:
+        text = "could not be graded: an error of the grader, which is not your fault. Tell your teacher."
+        for test in tests:
+            test.settle(0.0, text, "not run")
+        graded.for_teacher.append(f"{item.name}: {''.join(traceback.format_exception(error))}")
+    if reason := _void(assignment, student):
+        for test in tests:
+            test.settle(0.0, f"worth 0: {reason}\n{test.output}", "void")
+    graded.for_teacher += [f"{item.name}: {remark}" for remark in student.advice]
+    if student.log:
+        graded.for_teacher.append(f"{item.name} printed:\n{student.printed()}")
+
+
+def _ended(error: Failed | Ended) -> str:
+    return f"{STATUSES[error.status]}: {error.text}"
+
+
+def _void(assignment: Assignment, student: Submission) -> str:
+    """Why an item is worth nothing however right its numbers are."""
+    if student.imported:
+        listed = ", ".join(student.imported)
+        return f"the code imports {listed}, which computes derivatives by itself. Write the derivative in NumPy."
+    if student.called_forward and not assignment.allow_differences:
+        how = next(iter(student.called_forward))
+        return f"backward calls forward at other points ({how}): these are finite differences. Write the derivative itself.   [D17]"
+    return ""
+
+
+def _grade_rule(assignment: Assignment, rule: Rule, tests: list[TestResult], student: Submission) -> None:
+    """Grade all cases of a rule. A call that does not end is waited for once; other cases are then not tried."""
+    hanging = ""
+    for k, case in enumerate(rule.cases):
+        for j, kwargs in enumerate(rule.kwargs):
+            result = CaseResult(_case_name(case, kwargs, len(rule.kwargs)))
+            if hanging:
+                result.status, result.statements = "not run", [f"not tried, because {hanging} timed out"]
+            else:
+                _grade_case(assignment, rule, case, kwargs, [assignment.seed, _number(rule.name), k, j], student, result)
+                hanging = result.name if result.status == "timed out" else ""
+            next(test for test in tests if test.hidden == case.hidden).cases.append(result)
+    for test in tests:
+        earned = np.mean([_earned(rule, result) for result in test.cases])
+        test.settle(float(earned) * test.points, _told(assignment, test))
+
+
+def _earned(rule: Rule, result: CaseResult) -> float:
+    return sum(rule.weights[part] * share for part, share in result.shares.items())
+
+
+def _number(name: str) -> int:
+    """A number for a name, the same in every process."""
+    return zlib.crc32(name.encode())
+
+
+def _case_name(case: Case, kwargs: Mapping[str, Any], count: int) -> str:
+    listed = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
+    return f"{case.name}; {listed}" if listed and count > 1 else case.name
+
+
+# ---- one case
+
+
+def _grade_case(
+    assignment: Assignment,
+    rule: Rule,
+    case: Case,
+    kwargs: Mapping[str, Any],
+    seed: list[int],
+    student: Submission,
+    result: CaseResult,
+) -> None:
+    """Forward next to the reference, then the gradients."""
+    result.shares = dict.fromkeys((part for part, weight in rule.weights.items() if weight), 0.0)
+    student.advice, before = {}, student.advice
+    dout_first = rule.calling == "dout_cache"
+    forward, backward = student.rule(rule.file, rule.names[0], rule.names[1], kwargs, dout_first)
+    _names_of(rule, forward)
+    reference = rule.forward_of_reference(kwargs)
+    try:
+        y, _ = forward(*case.inputs(seed))
+        wrong = difference(y, reference(*case.inputs(seed)))
+        if wrong:
+            result.statements.append(wrong)
+        else:
+            _share(result, "forward", 1.0)
+        student.failures.clear()
+        report = _checked(rule, forward, backward, kwargs, case.inputs(seed), assignment)
+        _judge(result, report, assignment.feedback)
+        if student.failures and "D01" in (diagnosis["id"] for diagnosis in result.diagnoses):
+            result.status = student.failures[0]
+        if result.shares.get("values") and not assignment.allow_differences:
+            _look_for_differences(forward, backward, case.inputs(seed), student)
+    except (Failed, Ended) as error:
+        result.status = error.status
+        result.statements.append(_ended(error))
+    result.advice = list(student.advice)
+    student.advice = before | student.advice
+
+
+def _share(result: CaseResult, part: str, share: float) -> None:
+    if part in result.shares:
+        result.shares[part] = share
+
+
+def _names_of(rule: Rule, forward: Any) -> None:
+    """Let the student's forward have the parameters of the reference's, which reports name."""
+    try:
+        forward.__signature__ = inspect.signature(rule.reference)
+    except (TypeError, ValueError):
+        return
+
+
+def _checked(
+    rule: Rule,
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    kwargs: Mapping[str, Any],
+    inputs: tuple[Any, ...],
+    assignment: Assignment,
+) -> Report:
+    """The check of the student's pair against the reference's derivative."""
+    reference: Any = rule.forward_of_reference(kwargs)
+    if rule.reference_backward is not None:
+        reference = (lambda *xs: rule.reference(*xs, **kwargs), rule.reference_backward)
+    ordered = backward if rule.calling == "cache_dout" else lambda gy, cache: backward(cache, gy)
+    settings = {"calling": rule.calling, "reference": reference, "seed": assignment.seed, "name": rule.name}
+    report: Report = check_rule(forward, ordered, *inputs, raises=False, **settings)
+    return report
+
+
+def _judge(result: CaseResult, report: Report, level: str) -> None:
+    """The shares that a report earns, and what is said of it."""
+    errors = [diagnosis for diagnosis in report.diagnoses if diagnosis.error]
+    contract = not any(diagnosis.id in CONTRACT for diagnosis in errors)
+    values = _values(report, errors)
+    pure = not any(diagnosis.id in SEEN_IN_NUMBERS for diagnosis in errors)
+    for part, share in (("contract", float(contract)), ("values", values), ("purity", pure * values)):
+        _share(result, part, share)
+    result.diagnoses = [diagnosis.as_dict() for diagnosis in report.diagnoses]
+    result.statements += [_said(diagnosis, report, level) for diagnosis in report.diagnoses]
+
+
+def _values(report: Report, errors: list[Diagnosis]) -> float:
+    """The share of the inputs whose gradients are right."""
+    if any(diagnosis.id in UNUSABLE and diagnosis.input is None for diagnosis in errors) or not report.comparisons:
+        return 0.0
+    names = list(dict.fromkeys(comparison.name for comparison in report.comparisons))
+    bad = {comparison.name for comparison in report.comparisons if not comparison.passed}
+    for diagnosis in errors:
+        if diagnosis.id not in PURITY:
+            bad |= (
+                set(names) if diagnosis.input is None else {names[diagnosis.input]} if diagnosis.input < len(names) else set()
+            )
+    return (len(names) - len(bad)) / len(names)
+
+
+def _said(diagnosis: Diagnosis, report: Report, level: str) -> str:
+    head = f"{diagnosis.name}\n" if diagnosis.name else ""
+    return head + diagnosis.text(level)
+
+
+def _look_for_differences(forward: Any, backward: Any, inputs: tuple[Any, ...], student: Submission) -> None:
+    """Note the mark of finite differences in gradients that are right, if they bear it."""
+    if step := finite_differences(forward, backward, inputs):
+        found = f"its gradients are differences of forward with the step {step:g}, to the last bit"
+        student.called_forward.setdefault(found, None)
+
+
+# ---- what students are told
+
+
+def _told(assignment: Assignment, test: TestResult) -> str:
+    """The output of a rule's test: each statement once, under the first case where it holds."""
+    passed = sum(case.passed for case in test.cases)
+    head = f"{passed} of {len(test.cases)} cases pass"
+    if test.hidden and assignment.hidden == "visible":
+        return head
+    lines, said = [head], dict[str, str]()
+    for case in test.cases:
+        new = [text for text in case.statements if text not in said]
+        old = list(dict.fromkeys(said[text] for text in case.statements if text in said))
+        said |= dict.fromkeys(new, case.name)
+        how = f"{STATUSES.get(case.status, case.status)}; " if case.status != "ok" else ""
+        verdict = "passed" if case.passed else how + _per_cent(case)
+        lines.append(f"\n{case.name}: {verdict}{f' (as at {old[0]})' if old else ''}")
+        lines += ["  " + text.replace("\n", "\n  ") for text in [*new, *(f"note    {remark}" for remark in case.advice)]]
+    return "\n".join(lines)
+
+
+def _per_cent(case: CaseResult) -> str:
+    return ", ".join(f"{part} {share:.0%}" for part, share in case.shares.items())
+
+
+# ---- the assignment itself
+
+
+def _try_reference(assignment: Assignment, rule: Rule) -> None:
+    """Raise ValueError if a case cannot be drawn, or the reference raises or gives no finite array there."""
+    for k, case in enumerate(rule.cases):
+        for j, kwargs in enumerate(rule.kwargs):
+            where = f"rule {rule.name!r} at {_case_name(case, kwargs, len(rule.kwargs))}"
+            try:
+                inputs = case.inputs([assignment.seed, _number(rule.name), k, j])
+                y = rule.forward_of_reference(kwargs)(*inputs)
+            except Exception as error:
+                raise ValueError(f"{where}: the case or the reference raised {type(error).__name__}: {error}") from error
+            array = np.asarray(asnumpy(unwrap(y)))
+            if array.dtype.kind != "f" or not np.isfinite(array).all():
+                raise ValueError(
+                    f"{where}: the reference returned {type(y).__name__} of {array.dtype}; expected finite floats."
+                )
