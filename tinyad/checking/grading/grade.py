@@ -27,8 +27,10 @@ from typing import Any
 
 import numpy as np
 
+from ... import tree
 from ...backend import asnumpy
 from ...tensor import unwrap
+from ..inputs import is_float_array
 from ..report import Diagnosis, Report
 from ..rules import check_rule
 from .assignment import Assignment, Engine, Item, Rule, Training
@@ -44,8 +46,8 @@ from .training import grade_training
 __all__ = ["grade"]
 
 CONTRACT = {f"D{k:02}" for k in range(1, 11)}
-UNUSABLE = {"D01", "D02", "D03", "D04", "D06"}  # without these there are numbers to judge
 PURITY = {f"D{k:02}" for k in range(11, 18)}
+LINEARITY = {"D18", "D19", "D20"}
 SEEN_IN_NUMBERS = {"D13", "D14", "D15"}
 
 
@@ -230,7 +232,7 @@ def _grade_case(
             _share(result, "forward", 1.0)
         student.failures.clear()
         report = _checked(rule, forward, backward, kwargs, case.inputs(seed), assignment)
-        _judge(result, report, assignment.feedback)
+        _judge(result, report, case.inputs(seed), assignment.feedback)
         if student.failures and "D01" in (diagnosis["id"] for diagnosis in result.diagnoses):
             result.status = student.failures[0]
         if result.shares.get("values") and not assignment.allow_differences:
@@ -273,33 +275,32 @@ def _checked(
     return report
 
 
-def _judge(result: CaseResult, report: Report, level: str) -> None:
-    """The shares that a report earns, and what is said of it."""
+def _judge(result: CaseResult, report: Report, inputs: tuple[Any, ...], level: str) -> None:
+    """The shares that a report earns, and what is said of it. What was not looked at is not earned."""
     errors = [diagnosis for diagnosis in report.diagnoses if diagnosis.error]
-    contract = not any(diagnosis.id in CONTRACT for diagnosis in errors)
-    values = _values(report, errors)
-    pure = not any(diagnosis.id in SEEN_IN_NUMBERS for diagnosis in errors)
+    ids = {diagnosis.id for diagnosis in errors}
+    values = _values(report, errors, inputs)
+    contract = bool(report.comparisons or ids & LINEARITY) and not ids & CONTRACT
+    pure = not ids & SEEN_IN_NUMBERS
     for part, share in (("contract", float(contract)), ("values", values), ("purity", pure * values)):
         _share(result, part, share)
     result.diagnoses = [diagnosis.as_dict() for diagnosis in report.diagnoses]
-    result.statements += [_said(diagnosis, report, level) for diagnosis in report.diagnoses]
+    told = [diagnosis for diagnosis in report.diagnoses if not (diagnosis.id.startswith("F") and result.statements)]
+    result.statements += [_said(diagnosis, level) for diagnosis in told]
 
 
-def _values(report: Report, errors: list[Diagnosis]) -> float:
-    """The share of the inputs whose gradients are right."""
-    if any(diagnosis.id in UNUSABLE and diagnosis.input is None for diagnosis in errors) or not report.comparisons:
+def _values(report: Report, errors: list[Diagnosis], inputs: tuple[Any, ...]) -> float:
+    """The share of the float inputs whose gradients are right."""
+    wrong = [diagnosis for diagnosis in errors if diagnosis.id not in PURITY]
+    if any(diagnosis.input is None for diagnosis in wrong):
         return 0.0
-    names = list(dict.fromkeys(comparison.name for comparison in report.comparisons))
     bad = {comparison.name for comparison in report.comparisons if not comparison.passed}
-    for diagnosis in errors:
-        if diagnosis.id not in PURITY:
-            bad |= (
-                set(names) if diagnosis.input is None else {names[diagnosis.input]} if diagnosis.input < len(names) else set()
-            )
-    return (len(names) - len(bad)) / len(names)
+    bad |= {c.name for c in report.comparisons if any(diagnosis.name.startswith(f"{c.name} ") for diagnosis in wrong)}
+    good = {comparison.name for comparison in report.comparisons} - bad
+    return len(good) / sum(map(is_float_array, tree.leaves(inputs)))
 
 
-def _said(diagnosis: Diagnosis, report: Report, level: str) -> str:
+def _said(diagnosis: Diagnosis, level: str) -> str:
     head = f"{diagnosis.name}\n" if diagnosis.name else ""
     return head + diagnosis.text(level)
 

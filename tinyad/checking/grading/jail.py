@@ -37,6 +37,7 @@ from typing import Any
 __all__ = ["Cell", "Jail", "Limits", "choose", "lock_up"]
 
 WORKER = Path(__file__).with_name("worker.py")
+DRIVER = Path(__file__).parents[1] / "engine" / "driver.py"  # which the worker loads for engines
 USER = "student"
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
 LARGEST_SUBMISSION = 100 << 20  # bytes
@@ -293,7 +294,7 @@ def lock_up(submission: Path, jail: Jail, limits: Limits, covered: Sequence[Path
             _give(home, jail.user)
         settings |= {"channel": theirs.fileno(), "folder": str(jail.folder(home)), "reply": limits.reply}
         settings |= {"rlimits": limits.for_worker(jail.user is not None), "noticed": EVENTS}
-        settings |= {"user": jail.user if jail.kind == "user" else None}
+        settings |= {"driver": str(DRIVER), "user": jail.user if jail.kind == "user" else None}
         worker = [sys.executable, "-I", "-B", "-u", "-X", "faulthandler", str(WORKER), json.dumps(settings)]
         process = subprocess.Popen(
             jail.command(worker, home, limits.folder, covered),

@@ -84,9 +84,9 @@ class Ended(BaseException):
         self.status, self.text = status, text
 
 
-@dataclass
+@dataclass(eq=False)
 class Handle:
-    """The number of a cache that a worker keeps. The grader never sees what is in it."""
+    """The number of a cache, or of an object of an engine, that a worker keeps. The grader never sees what is in it."""
 
     number: int
     worker: int
@@ -161,13 +161,12 @@ class Submission:
             value = self.ask("forward", file=file, name=forward, inputs=inputs, kwargs=dict(kwargs or {}))
             match value:
                 case (y, int(number)):
-                    return y, Handle(number, self._workers, self._forgotten)
+                    return y, self.kept(number)
             raise self._end("no frame", "it answered with something else than an output and a number.")
 
         def backward_there(cache: Handle, gy: Any) -> Any:
-            if cache.worker != self._workers:
-                raise Failed("killed", f"the cache that {forward} made is lost with the process that kept it.")
-            return self.ask("backward", file=file, name=backward, cache=cache.number, gy=gy, dout_first=dout_first)
+            number = self.number(cache)
+            return self.ask("backward", file=file, name=backward, cache=number, gy=gy, dout_first=dout_first)
 
         return forward_there, backward_there
 
@@ -182,6 +181,16 @@ class Submission:
     def call(self, file: str, name: str, *args: Any, **kwargs: Any) -> Any:
         """What one of the student's functions returns."""
         return self.ask("call", file=file, name=name, args=args, kwargs=kwargs)
+
+    def kept(self, number: int) -> Handle:
+        """The handle of something that the worker keeps until the handle is gone."""
+        return Handle(number, self._workers, self._forgotten)
+
+    def number(self, handle: Handle) -> int:
+        """Raises Failed if what it stands for went with another worker."""
+        if handle.worker != self._workers or self._cell is None:
+            raise Failed("killed", "what was kept is lost with the process that kept it.")
+        return handle.number
 
     # -- questions and answers
 

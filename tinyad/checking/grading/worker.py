@@ -43,7 +43,7 @@ TEXT = 4000  # characters of a report at most
 OPERANDS = 8  # arrays named in it
 KEPT = 512  # caches, the oldest of which goes when there are more
 NEAR = 0.05  # times 1 + |x|: farther than any step of finite differences
-GRAPHS = 20_000  # objects of the student's engine
+OBJECTS = 100_000  # of the student's engine
 
 
 class Refused(Exception):
@@ -165,7 +165,10 @@ class Worker:
         self.channel, self.folder = channel, settings["folder"]
         self.modules: dict[str, ModuleType] = {}
         self.caches: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with copies of the inputs they belong to
-        self.objects: list[Any] = []
+        self.objects: dict[int, Any] = {}
+        self.drivers: dict[tuple[str, str], Any] = {}
+        self.driver: Any = None  # the module, when it is needed
+        self.driver_file = settings["driver"]
         self.made = 0
         self.last = "the student's function"
         self.forwards: set[CodeType] = set()
@@ -208,11 +211,15 @@ class Worker:
         function: Callable[..., Any] = getattr(self._module(file), name)
         return function
 
-    def _run(self, what: str, f: Callable[..., Any], *args: Any, failed: str = "raised", **kwargs: Any) -> Any:
-        """Call the student's code. However it ends, this process goes on."""
+    def _run(
+        self, what: str, f: Callable[..., Any], *args: Any, failed: str = "raised", passed: Any = (), **kwargs: Any
+    ) -> Any:
+        """Call the student's code. However it ends, this process goes on; exceptions ``passed`` are the caller's."""
         self.last = what
         try:
             return f(*args, **kwargs)
+        except passed:
+            raise
         except MemoryError as error:
             raise Refused("memory", report(error, self.folder)) from None
         except BaseException as error:  # SystemExit and KeyboardInterrupt as well: sys.exit(0) is no success
@@ -257,9 +264,10 @@ class Worker:
         return grads, advice + sharing(name, named, [("the upstream gradient", gy)])
 
     def forget(self, caches: list[int]) -> None:
-        """Drop caches that the grader will not ask for again."""
-        for cache in caches:
-            self.caches.pop(cache, None)
+        """Drop caches and objects that the grader will not ask for again."""
+        for number in caches:
+            self.caches.pop(number, None)
+            self.objects.pop(number, None)
 
     def do_call(self, file: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[str]]:
         """What a function returns."""
@@ -267,53 +275,47 @@ class Worker:
 
     # -- engines: objects of the student's class by their numbers
 
-    def do_engine(self, file: str, name: str, steps: list[Any]) -> tuple[Any, list[str]]:
-        """Take steps with objects of a class, each made by a step and named by its number; the values that were read.
+    def do_engine(self, file: str, name: str, method: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call a method of a driver of the student's class.
 
-        ``("make", number)``, ``("apply", operator, operand, ...)`` where an operand is ``("object", k)`` or a number,
-        ``("method", k, name)``, ``("read", k, attribute)``, ``("write", k, attribute, value)``, ``("forget",)``.
+        Objects of the class are kept here, and are ``{"object": number}`` in questions and answers. What an operation raises is
+        an answer as well: ``("failure", stage, kind, message, where)``.
         """
-        make = self._function(file, name)
-        read = [self._step(make, name, step) for step in steps]
-        return read, []
+        self.last = f"{name}, {method}"
+        driver = self._driver(file, name)
+        given = [self._operand(each) for each in operands]
+        try:
+            returned = self._run(f"{name}.{method}", getattr(driver, method), *given, passed=self.driver.Failure, **options)
+        except self.driver.Failure as failure:
+            cause = failure.__cause__
+            where = report(cause, self.folder).partition("\n")[2].strip() if cause is not None else ""
+            return ("failure", failure.stage, failure.kind, failure.message[: TEXT // 2], where[: TEXT // 2]), []
+        if method in ("make", "apply", "chain"):
+            if len(self.objects) >= OBJECTS:
+                raise Refused("memory", f"more than {OBJECTS} objects of {name}.")
+            self.made += 1
+            self.objects[self.made] = returned
+            return {"object": self.made}, []
+        return returned, []
 
-    def _step(self, make: Callable[..., Any], name: str, step: Any) -> Any:
-        match step:
-            case ("make", value):
-                return self._keep(self._run(f"{name}({value})", make, value))
-            case ("apply", operator, *operands):
-                operands = [self.objects[each[1]] if isinstance(each, tuple) else each for each in operands]
-                return self._keep(self._run(f"{name} {operator}", OPERATORS[operator], *operands))
-            case ("method", k, method):
-                self._run(f"{name}.{method}", lambda: getattr(self.objects[k], method)())
-                return None
-            case ("read", k, attribute):
-                return self._run(f"{name}.{attribute}", getattr, self.objects[k], attribute)
-            case ("write", k, attribute, value):
-                self._run(f"{name}.{attribute}", setattr, self.objects[k], attribute, value)
-                return None
-            case ("forget",):
-                self.objects.clear()
-                return None
-        raise Refused("contract", f"there is no step {step!r}.")
+    def _driver(self, file: str, name: str) -> Any:
+        if (file, name) not in self.drivers:
+            if not self.drivers:
+                self.driver = load_module("_tinyad_driver", self.driver_file)
+            make = self._function(file, name)
+            self.drivers[file, name] = self._run(name, self.driver.LocalDriver, make, name)
+        return self.drivers[file, name]
 
-    def _keep(self, made: Any) -> int:
-        if len(self.objects) >= GRAPHS:
-            raise Refused("memory", f"more than {GRAPHS} objects.")
-        self.objects.append(made)
-        return len(self.objects) - 1
-
-
-OPERATORS: dict[str, Callable[..., Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "**": lambda a, b: a**b,
-    "@": lambda a, b: a @ b,
-    "neg": lambda a: -a,
-    **{name: (lambda a, name=name: getattr(a, name)()) for name in ("relu", "tanh", "exp", "log", "sigmoid", "sum")},
-}
+    def _operand(self, given: Any) -> Any:
+        """An operand as the driver takes it."""
+        match given:
+            case {"object": int(number)}:
+                if number not in self.objects:
+                    raise Refused("contract", f"object {number} is not kept any more.")
+                return self.objects[number]
+            case {"slice": tuple(parts)}:
+                return slice(*parts)
+        return given
 
 
 # ---- what is noticed
