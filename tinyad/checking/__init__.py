@@ -1,6 +1,7 @@
 """Checking gradients: against function values, by Taylor remainders, forward against reverse mode; and why they are wrong."""
 
 from .check import check
+from .engine import check_engine
 from .numeric import check_adjoint, dot_test, numeric_jacobian, taylor_table
 from .report import Diagnosis, GradientError, Report
 from .rules import check_rule
@@ -11,6 +12,7 @@ __all__ = [
     "Report",
     "check",
     "check_adjoint",
+    "check_engine",
     "check_rule",
     "dot_test",
     "numeric_jacobian",

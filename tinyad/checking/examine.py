@@ -20,6 +20,7 @@ from .diagnoses.purity import ALIASING, PURITY, observe
 from .diagnoses.structure import precision
 from .evidence import Evidence, Trial
 from .inputs import EPS, FloatInputs, checked_output, entry_name
+from .reference_mutants import TrustedPair, explain_by_mutants
 from .report import Diagnosis
 from .rule import Pair, Raised, WrongCount, usable
 from .tape_edits import explain_by_tape
@@ -35,12 +36,14 @@ class Examination:
 
     Attributes:
         trial: the rule at the point that was given.
+        trusted: a right backward, if there is one.
         diagnoses: so far.
         comparisons: of the inputs whose gradients can be compared.
         notes: on how it was examined.
     """
 
     trial: Trial
+    trusted: TrustedPair | None = None
     diagnoses: list[Diagnosis] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -73,15 +76,16 @@ class Examination:
         return sorted(self.diagnoses, key=lambda diagnosis: not diagnosis.error)
 
 
-def examine(trial: Trial, points: int = 2, level: str = "full") -> Examination:
+def examine(trial: Trial, points: int = 2, level: str = "full", trusted: TrustedPair | None = None) -> Examination:
     """Judge the rule of a trial, and say why it is wrong where it is.
 
     Args:
         trial: the rule at the point that was given.
         points: at how many points the values are compared.
         level: "quick" says what is wrong, "full" also why.
+        trusted: a right backward, whose mutants may explain a wrong one.
     """
-    found = Examination(trial)
+    found = Examination(trial, trusted)
     if not _contract_of_call(found) or not _purity(found):
         return found
     broken, explained = _contract(found)
@@ -121,7 +125,7 @@ def _exception(found: Examination, raised: Raised) -> Finding:
 
 
 def _says_on_square(trial: Trial) -> str:
-    square = trial.square
+    square = trial.square if trial.origin is None else None
     if square is None:
         return ""
     there = examine(square, points=1)
@@ -235,7 +239,11 @@ def _explain(found: Examination, trial: Trial, i: int, level: str) -> None:
     if _beyond_kinks(found, comparison, trial, i):
         return
     if level == "full" and comparison.columns is not None:
-        said = explain(trial.evidence(i), _evidence_there(trial, i)) or explain_by_tape(trial, i)
+        said = (
+            explain(trial.evidence(i), _evidence_there(trial, i))
+            or explain_by_tape(trial, i)
+            or explain_by_mutants(trial, i, found.trusted)
+        )
         if said is not None:
             entry, finding = said
             found.add(entry.id, entry.label, finding, i, tier=entry.tier)

@@ -7,6 +7,7 @@ into arrays of the right shapes (`pull`).
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import linecache
@@ -100,6 +101,12 @@ class Pair(FloatInputs):
                     f"{name}: input {k} is complex; expected real arrays. Write the rule for the real and the imaginary part."
                 )
 
+    def with_functions(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> Pair:
+        """The same inputs, and another forward and backward of the same calling convention."""
+        other = copy.copy(self)
+        other.forward, other.backward = forward, backward
+        return other
+
     def _forward(self, xs: Sequence[Any]) -> tuple[Any, Any]:
         returned = self.forward(*xs)
         if not (isinstance(returned, (tuple, list)) and len(returned) == 2):
@@ -155,6 +162,9 @@ class Pair(FloatInputs):
                 raise WrongCount(f"{_described(returned)} for {inputs} inputs")
             returned = (returned,)
         if len(returned) == inputs:
+            for k in set(range(inputs)) - set(differentiated):
+                if _is_gradient(returned[k]):
+                    raise WrongCount(f"a gradient for input {k}, which holds no floats: return None in its place")
             parts = [returned[k] for k in differentiated]
         elif len(returned) == len(differentiated):
             parts = list(returned)
@@ -205,6 +215,12 @@ def _named(word: str, name: str, named: list[str]) -> str:
 def _word(word: str, named: list[str]) -> str:
     position, path = _split(word)
     return f"{named[position]}{path}" if named else word
+
+
+def _is_gradient(value: Any) -> bool:
+    """Whether something returned for an input without floats claims to be a gradient; zeros do no harm."""
+    value = unwrap(value)
+    return is_array(value) and value.dtype.kind == "f" and bool(value.any())
 
 
 def usable(g: Any, value: Any) -> bool:

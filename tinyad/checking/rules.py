@@ -14,6 +14,7 @@ from .comparison import RTOL
 from .evidence import Trial
 from .examine import examine, in_given_dtype
 from .inputs import require_callable
+from .reference_mutants import TrustedPair
 from .report import LEVELS, Diagnosis, GradientError, Report
 from .rule import Pair, Raised
 
@@ -87,10 +88,10 @@ def check_rule(
     require_callable("check_rule", forward, "forward")
     require_callable("check_rule", backward, "backward")
     _check_options(rtol, points, level, feedback)
-    trusted, _ = _reference(reference)
-    pair = Pair("check_rule", forward, backward, inputs, calling, trusted)
+    value, trusted = _reference(reference, calling)
+    pair = Pair("check_rule", forward, backward, inputs, calling, value)
     title = name or str(getattr(forward, "__name__", type(forward).__name__))
-    report = examined(pair, title, seed, rtol or RTOL, points, level)
+    report = examined(pair, title, seed, rtol or RTOL, points, level, trusted)
     report = replace(report, feedback=feedback)
     if raises and not report.passed:
         raise GradientError(report)
@@ -108,26 +109,28 @@ def _check_options(rtol: float | None, points: int, level: str, feedback: str) -
         raise ValueError(f"check_rule: feedback is {feedback!r}; expected one of {', '.join(map(repr, LEVELS))}.")
 
 
-def _reference(reference: Any) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
-    """The trusted value function and backward."""
+def _reference(reference: Any, calling: str) -> tuple[Callable[..., Any] | None, TrustedPair | None]:
+    """The trusted value function, and the trusted pair, if there is one."""
     if reference is None or callable(reference):
         return reference, None
     if isinstance(reference, (tuple, list)) and len(reference) == 2 and all(map(callable, reference)):
         forward, backward = reference
-        return lambda *xs: forward(*xs)[0], backward
+        return lambda *xs: forward(*xs)[0], TrustedPair(forward, backward, calling)
     raise TypeError(
         f"check_rule: reference is {reference!r}; expected a function of the inputs that returns the value, or a pair (forward, "
         "backward) like the one under test."
     )
 
 
-def examined(pair: Pair, title: str, seed: int, rtol: float, points: int = 2, level: str = "full") -> Report:
+def examined(
+    pair: Pair, title: str, seed: int, rtol: float, points: int = 2, level: str = "full", trusted: TrustedPair | None = None
+) -> Report:
     """The report on a pair."""
     trial = Trial(pair, seed, rtol)
     failed = _forward(pair, trial)
     if failed is not None:
         return Report(title, seed, diagnoses=(failed,))
-    found = examine(trial, points, level)
+    found = examine(trial, points, level, trusted)
     in_given_dtype(found, pair, pair.eps)
     if pair.raised_to_float32:
         found.notes.append("float16 inputs are checked in float32: with a rounding unit of 1e-3 nothing is judged.")

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import tree
 from ..backend import asnumpy, is_array, module_of
+from ..tensor import unwrap
 from .inputs import FloatArray, FloatInputs, is_float_array
 
 __all__ = ["generic", "jittered", "resized"]
@@ -101,4 +102,5 @@ def _accepted(rule: FloatInputs) -> bool:
             leaves = tree.leaves(rule(*rule.in_float64()))
     except Exception:  # what a forward raises that does not like its shapes may be anything
         return False
-    return bool(leaves) and all(bool(np.isfinite(asnumpy(leaf)).all()) for leaf in leaves if is_float_array(leaf))
+    found = [asnumpy(unwrap(leaf)) for leaf in leaves if is_float_array(leaf)]
+    return any(np.size(values) for values in found) and all(bool(np.isfinite(values).all()) for values in found)

@@ -1,10 +1,379 @@
-"""Tier 2: edits of the tape."""
+"""Why a gradient is wrong, from the tape of the forward function: which single edit of the right way back gives it?
+
+The forward function is recorded once and walked backwards. Each contribution that a node hands to a parent is edited in a few
+ways: left out, counted with another factor, without its local derivative, with an operand transposed. The walk is linear, so an
+edit changes the gradient by what the *change* of that contribution gives further down, and if that is what is wrong with the
+gradient under test, the mistake has a name and a line: "the gradient obtained when `var` (line 4) is treated as a constant".
+"""
 
 from __future__ import annotations
 
-from .diagnoses.finding import Entry, Finding
-from .evidence import Trial
+import linecache
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..contexts import recording_by
+from ..kinds import Deferred, Elementwise, Multilinear
+from ..primitives.reductions import unbroadcast
+from ..reverse import collect
+from ..tape import NO_PARAMS, Node
+from ..tensor import Tensor, unwrap
+from ..tracing import origin
+from .diagnoses.contract import Returned
+from .diagnoses.finding import Entry, Finding, number
+from .evidence import SAME, Trial
+from .inputs import FloatArray, FloatInputs
+
+__all__ = ["explain_by_tape"]
+
+MAX_NODES = 400  # a walk for each edit of each of them: seconds beyond
+MAX_ENTRIES = 20_000
+STATISTICS = {"sum", "mean", "max", "min", "var", "std", "logsumexp", "prod", "norm"}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of one contribution.
+
+    Attributes:
+        place: the node whose way back is edited, by its position on the tape, and the operand; None for all operands.
+        kind: what is done, a key of `KINDS`.
+        change: of the gradients of all leaves.
+        free: whether any multiple of the change is such an edit, the gradient being linear in how often something counts.
+    """
+
+    place: tuple[int, int | None]
+    kind: str
+    change: list[FloatArray]
+    free: bool = False
+
+
+KINDS = {
+    "count": ("D46", "missing_branch"),
+    "count of a statistic": ("D47", "missing_sum_term"),
+    "local": ("D44", "missing_factor"),
+    "argument": ("D43", "input_for_output"),
+    "times": ("D44", "missing_factor"),
+    "over": ("D44", "missing_factor"),
+    "transposed operand": ("D52", "operand"),
+    "transposed": ("D52", "operand"),
+    "only one use": ("D39", "not_accumulated"),
+}
+
+
+class Recorded:
+    """The tape of a forward function, and the way back for one cotangent.
+
+    Attributes:
+        leaves, nodes: of the inputs, and of the operations by rising id.
+        values: every node's result.
+        lines: the user's line of every operation.
+        cotangents: of every node that has one.
+        edges: (node, operand, parent, contribution), the contribution in the parent's shape.
+        right: the gradients of the leaves.
+    """
+
+    def __init__(self, rule: FloatInputs, gy: FloatArray) -> None:
+        self.values: dict[Node, FloatArray] = {}
+        self.lines: dict[Node, tuple[str, int] | None] = {}
+        tensors = []
+        for array in rule.in_float64():
+            node = Node(None, (), (), NO_PARAMS, array)
+            self.values[node] = array
+            tensors.append(Tensor(array, node))
+        self.leaves = [tensor.node for tensor in tensors if tensor.node is not None]
+        with recording_by(self._note), np.errstate(all="ignore"):
+            out = rule(*tensors)
+        if not isinstance(out, Tensor) or out.node is None:
+            raise TypeError("the forward function leaves no tape")
+        self.nodes = collect([out.node], self.leaves)[0]
+        self.edges: list[tuple[Node, int, Node, FloatArray]] = []
+        self.cotangents: dict[Node, FloatArray] = {}
+        self.right = self.walk({out.node: gy.reshape(out.shape)}, note=True)
+
+    def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
+        node = Node(primitive, parents, saved, params, out)
+        self.values[node] = out
+        self.lines[node] = origin(None)[0]
+        return Tensor(out, node)
+
+    def walk(self, seeds: dict[Node, FloatArray], note: bool = False) -> list[FloatArray]:
+        """The gradients of the leaves from cotangents of some nodes."""
+        table = dict(seeds)
+        with np.errstate(all="ignore"):
+            for node in reversed(self.nodes):
+                g = table.pop(node, None)
+                if g is None:
+                    continue
+                if note:
+                    self.cotangents[node] = g
+                for k, parent, c in self.contributions(node, g):
+                    if note:
+                        self.edges.append((node, k, parent, c))
+                    held = table.get(parent)
+                    table[parent] = c if held is None else held + c
+        return [table.get(leaf, np.zeros(leaf.shape)) for leaf in self.leaves]
+
+    def contributions(
+        self, node: Node, g: FloatArray, saved: Sequence[Any] | None = None
+    ) -> Iterator[tuple[int, Node, FloatArray]]:
+        """What a node hands to its parents, in their shapes."""
+        assert node.primitive is not None
+        found = node.primitive.guarded_vjp(g, node, node.saved if saved is None else saved, node.parents)
+        for k, (parent, c) in enumerate(zip(node.parents, found, strict=False)):
+            if parent is not None and c is not None:
+                yield k, parent, _fitted(c, parent)
+
+
+def _fitted(c: Any, parent: Node) -> FloatArray:
+    c = np.asarray(c.add_to(None) if isinstance(c, Deferred) else unwrap(c), np.float64)
+    return c if c.shape == parent.shape else np.asarray(unbroadcast(c, parent.shape, 0))
+
+
+# ---- the edits
+
+
+def edits(tape: Recorded) -> Iterator[Edit]:
+    """Every single edit of the way back."""
+    position = {node: k for k, node in enumerate(tape.nodes)}
+    for node, k, parent, c in tape.edges:
+        place = position[node], k
+        yield Edit(place, _count(tape, node), tape.walk({parent: c}), free=True)
+        for kind, changed in _changed(tape, node, k, parent, c):
+            if changed.shape == c.shape and np.isfinite(changed).all():
+                yield Edit(place, kind, tape.walk({parent: changed - c}))
+    for node in tape.nodes:
+        if sum(parent is not None for parent in node.parents) > 1 and node in tape.cotangents:
+            yield Edit((position[node], None), _count(tape, node), tape.walk({node: tape.cotangents[node]}), free=True)
+    yield from _single_uses(tape, position)
+
+
+def _count(tape: Recorded, node: Node) -> str:
+    name = getattr(node.primitive, "name", "")
+    return "count of a statistic" if name in STATISTICS else "count"
+
+
+def _changed(tape: Recorded, node: Node, k: int, parent: Node, c: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """Other contributions that a mistake may put in the place of one."""
+    g, primitive = tape.cotangents[node], node.primitive
+    if isinstance(primitive, Elementwise):
+        yield "local", _fitted(np.broadcast_to(g, node.shape), parent)
+        if len(node.parents) == 1:
+            swapped = (tape.values[node], tape.values[parent])
+            yield "argument", _fitted(primitive.products[0](g, swapped), parent)
+        for array in (*(tape.values[p] for p in node.parents if p is not None), tape.values[node]):
+            if np.broadcast_shapes(array.shape, node.shape) == node.shape:
+                for kind, factor in (("times", array), ("over", 1 / array)):
+                    for j, _, other in tape.contributions(node, g * factor):
+                        if j == k:
+                            yield kind, other
+    if isinstance(primitive, Multilinear):
+        saved = [x if x is None or np.ndim(x) < 2 or x.shape[-1] != x.shape[-2] else np.swapaxes(x, -1, -2) for x in node.saved]
+        if any(a is not b for a, b in zip(saved, node.saved, strict=True)):
+            for j, _, other in tape.contributions(node, g, saved):
+                if j == k:
+                    yield "transposed operand", other
+    if c.ndim > 1 and c.shape[-1] == c.shape[-2]:
+        yield "transposed", np.swapaxes(c, -1, -2)
+
+
+def _single_uses(tape: Recorded, position: dict[Node, int]) -> Iterator[Edit]:
+    """Where a value is used several times, one of its uses alone."""
+    uses: dict[Node, list[FloatArray]] = {}
+    for _, _, parent, c in tape.edges:
+        uses.setdefault(parent, []).append(c)
+    for parent, parts in uses.items():
+        if len(parts) > 1:
+            total = np.sum(parts, axis=0)
+            for use in (0, -1):
+                place = position.get(parent, -1 - tape.leaves.index(parent) if parent in tape.leaves else 0)
+                yield Edit((place, use), "only one use", tape.walk({parent: parts[use] - total}))
+
+
+# ---- matching
+
+
+@dataclass(frozen=True)
+class Match:
+    """An edit that gives the gradient under test; ``count`` is how often the contribution counts, 1 being right."""
+
+    edit: Edit
+    count: float
+    residual: float
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What must be the same at another point."""
+        return self.edit.place, self.edit.kind
+
+    def agrees(self, other: Match) -> bool:
+        """Whether another match is the same edit."""
+        return self.key == other.key and bool(np.isclose(self.count, other.count, rtol=1e-4, atol=1e-6))
+
+
+def matches(trial: Trial, i: int) -> tuple[Recorded | None, list[Match]]:
+    """The tape of a trial, and the edits of it that give the gradient of input ``i``."""
+    try:
+        tape = Recorded(trial.rule, trial.gy)
+        first = trial.first
+    except Exception:  # a forward that tinyad cannot record has no tape; the other explanations do not need one
+        return None, []
+    if len(tape.nodes) > MAX_NODES or tape.right[i].size > MAX_ENTRIES:
+        return None, []
+    ours, right = Returned(trial, i, first[i]).numbers, tape.right[i]
+    if ours.shape != right.shape or not _recorded_right(trial, tape, i):
+        return None, []
+    wrong = ours - right
+    size = max(float(np.abs(ours).max(initial=0.0)), float(np.abs(right).max(initial=0.0)))
+    found = []
+    for edit in _quietly(edits(tape)):
+        change = edit.change[i]
+        norm = float((change**2).sum())
+        if not norm or not np.isfinite(norm):
+            continue
+        s = float((wrong * change).sum()) / norm * (1 if edit.free else 0) or (0.0 if edit.free else 1.0)
+        residual = float(np.abs(wrong - s * change).max()) / size
+        if abs(s) > 1e-6 and residual <= SAME and np.abs(s * change).max() > SAME * size:
+            found.append(Match(edit, 1 + s if edit.free else 0.0, residual))
+    return tape, found
+
+
+def _quietly(edits: Iterator[Edit]) -> Iterator[Edit]:
+    """The same edits; what is infinite in them is left out, and no reason to warn."""
+    while True:
+        with np.errstate(all="ignore"):
+            edit = next(edits, None)
+        if edit is None:
+            return
+        yield edit
+
+
+def _recorded_right(trial: Trial, tape: Recorded, i: int) -> bool:
+    """Whether the way back over the tape agrees with differences: a forward that leaves the tape on its way does not."""
+    if not trial.every_entry:
+        return True
+    right = trial.right(i)
+    size = float(np.abs(right).max(initial=0.0)) or 1.0
+    return bool(np.abs(tape.right[i] - right).max(initial=0.0) <= 1e-5 * size)
 
 
 def explain_by_tape(trial: Trial, i: int) -> tuple[Entry, Finding] | None:
-    return None
+    """The edit of the tape that gives the gradient of float input ``i``, here and at another point."""
+    tape, found = matches(trial, i)
+    if tape is None or not found:
+        return None
+    if trial.another is not None:
+        there = matches(trial.another, i)[1]
+        found = [match for match in found if any(match.agrees(other) for other in there)]
+    if not found:
+        return None
+    found.sort(key=_simplicity)
+    best = found[0]
+    id, label = KINDS[best.edit.kind]
+    said = list(dict.fromkeys(_said(tape, match) for match in found))
+    finding = Finding(
+        f"exactly the gradient obtained when {said[0]}",
+        _cause(best),
+        {"place": list(best.edit.place), "kind": best.edit.kind, "count": best.count},
+        best.residual,
+        explain="\n".join(f"The same gradient results when {other}" for other in said[1:4]),
+    )
+    return Entry(id, label, lambda e: None, tier=2), finding
+
+
+def _simplicity(match: Match) -> tuple[Any, ...]:
+    """Left out before counted otherwise before anything else; the earliest of them in the forward function."""
+    plain = match.edit.free and abs(match.count) < 1e-6
+    whole = match.edit.place[1] is None
+    return (
+        not plain,
+        not (match.edit.free and _round(match.count)),
+        list(KINDS).index(match.edit.kind),
+        not whole,
+        match.edit.place[0],
+    )
+
+
+def _round(count: float) -> bool:
+    return any(abs(count - value) < 1e-5 for value in (-1.0, 2.0, 0.5))
+
+
+def _said(tape: Recorded, match: Match) -> str:
+    """An edit in words, from "when" on."""
+    position, k = match.edit.place
+    if match.edit.kind == "only one use":
+        which = "first" if k == 0 else "last"
+        return f"only the {which} use of {_name(tape, position)} counts"
+    node = tape.nodes[position]
+    result = _name(tape, position)
+    if match.edit.free and k is None:
+        if abs(match.count) < 1e-6:
+            return f"{result} is treated as a constant"
+        return f"what comes back through {result} counts {number(match.count)} times"
+    parent = node.parents[k or 0]
+    operand = _operand(tape, parent) if parent is not None else "an operand"
+    if match.edit.free:
+        several = sum(p is not None for p in node.parents) > 1
+        into = f"{operand} in {result}" if several else result
+        if abs(match.count) < 1e-6:
+            return f"{into} is treated as a constant"
+        if abs(match.count + 1) < 1e-6:
+            return f"the contribution through {into} has the opposite sign"
+        return f"the contribution through {into} counts {number(match.count)} times"
+    name = getattr(node.primitive, "name", "operation")
+    return {
+        "local": f"the local derivative of {result} by {operand} is left out",
+        "argument": f"the derivative of `{name}` in {result} is taken at the wrong one of its argument and its value",
+        "times": f"the derivative of {result} by {operand} has a factor too many, one of its own operands or its value",
+        "over": f"the derivative of {result} by {operand} lacks a factor, one of its own operands or its value",
+        "transposed operand": f"the other operand of {result} is transposed, or is not, in the derivative by {operand}",
+        "transposed": f"what {result} hands back to {operand} is transposed",
+    }[match.edit.kind]
+
+
+def _cause(match: Match) -> str:
+    if match.edit.kind in ("count", "count of a statistic"):
+        if abs(match.count) < 1e-6:
+            return "a path of the chain rule is missing"
+        return "a path of the chain rule has the wrong factor or sign"
+    return {
+        "local": "a factor of the chain rule is missing",
+        "argument": "the cache holds x where the formula wants y, or the other way round",
+        "times": "a factor stands in the product once too often, or a division is missing",
+        "over": "a factor of the product is missing, or it is divided by once too often",
+        "transposed operand": "a .T is missing or there is one too many",
+        "transposed": "a .T is missing or there is one too many",
+        "only one use": "= where += is needed",
+    }[match.edit.kind]
+
+
+# ---- names
+
+
+def _name(tape: Recorded, position: int) -> str:
+    """What the user calls a node, and its line."""
+    if position < 0:
+        return f"input {-1 - position}"
+    node = tape.nodes[position]
+    line = tape.lines.get(node)
+    name = getattr(node.primitive, "name", "operation")
+    if line is None:
+        return f"`{name}`"
+    text = linecache.getline(*line).strip()
+    last = not any(tape.lines.get(other) == line for other in tape.nodes[position + 1 :])
+    assigned = re.match(r"([^\W\d]\w*)\s*=[^=]", text)
+    where = f"{Path(line[0]).name}:{line[1]}"
+    if assigned and last:
+        return f"`{assigned[1]}` ({where})"
+    return f"`{name}` in `{text}` ({where})" if text else f"`{name}` ({where})"
+
+
+def _operand(tape: Recorded, parent: Node) -> str:
+    if parent in tape.leaves:
+        return f"input {tape.leaves.index(parent)}"
+    return _name(tape, tape.nodes.index(parent))

@@ -6,6 +6,8 @@ of something, and everything of rank one is also "a sum without its axis".
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..evidence import Evidence
 from .finding import Entry, Finding
 from .places import ELSEWHERE, PLACES, TARGET
@@ -35,6 +37,8 @@ def explain(e: Evidence, there: Evidence | None) -> tuple[Entry, Finding] | None
 
     Without another point (forward takes none near by) the statement rests on one.
     """
+    if not all(np.isfinite(x.A).all() for x in (e, there) if x is not None):
+        return None
     nearly_right = e.same(e.A, e.J)  # then what maps the right gradient to itself would be "true" as well
     for entry in PRECISION if nearly_right else CATALOGUE:
         finding = entry.rule(e)
