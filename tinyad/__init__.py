@@ -10,7 +10,17 @@ from . import operators as operators  # gives Tensors their operators and method
 from .array_api import __array_api_version__, __array_namespace_info__
 from .backend import asnumpy
 from .batch import vmap
-from .checking import Diagnosis, GradientError, Report, check, check_rule, dot_test, numeric_jacobian, taylor_table
+from .checking import (
+    Diagnosis,
+    GradientError,
+    Report,
+    check,
+    check_engine,
+    check_rule,
+    dot_test,
+    numeric_jacobian,
+    taylor_table,
+)
 from .compiler import compile
 from .contexts import detect_anomaly, no_grad
 from .creation import (
@@ -316,6 +326,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "check",
+    "check_engine",
     "check_rule",
     "checkpoint",
     "cholesky",

@@ -73,12 +73,14 @@ class Driver(Protocol):
 
     Attributes:
         name: of the engine, in reports.
+        arrays: whether its objects hold arrays; otherwise numbers.
     """
 
     name: str
+    arrays: bool
 
     def make(self, value: Any) -> Handle:
-        """A variable, from a Python float or a float array."""
+        """A variable, from a Python float or a float array. An engine of arrays gets a float as an array of shape ()."""
 
     def apply(self, op: str, *operands: Any, **options: Any) -> Handle:
         """The result of an operation of `OPERATORS` or `METHODS`; operands are handles and plain numbers.
@@ -110,7 +112,7 @@ class Driver(Protocol):
         """Make an object's gradient what it is before any backward."""
 
     def supports(self, op: str) -> bool:
-        """Whether the engine's objects have an operation."""
+        """Whether the engine's objects have an operation, or another method or attribute of that name (``backward``)."""
 
 
 class LocalDriver:
@@ -119,6 +121,7 @@ class LocalDriver:
     Args:
         engine: called with a number or an array, returns an object.
         name: of the engine in reports; its own if None.
+        arrays: whether objects are made from arrays; None for those that have a sum or a matrix product.
 
     >>> class Value:
     ...     def __init__(self, data, parents=()):
@@ -136,18 +139,19 @@ class LocalDriver:
     (array(6.), False)
     """
 
-    def __init__(self, engine: Callable[..., Any], name: str | None = None) -> None:
+    def __init__(self, engine: Callable[..., Any], name: str | None = None, arrays: bool | None = None) -> None:
         self.engine = engine
         self.name = name or str(getattr(engine, "__name__", type(engine).__name__))
         # Engines that record only on demand, as PyTorch does, say so in their signature.
         self._options = {"requires_grad": True} if "requires_grad" in _parameters(engine) else {}
+        self.arrays = (self.supports("sum") or self.supports("matmul")) if arrays is None else arrays
 
     # ---- making graphs
 
     def make(self, value: Any) -> Handle:
         """A variable."""
         with _guarded("making"):
-            return self.engine(value, **self._options)
+            return self.engine(np.asarray(value) if self.arrays else value, **self._options)
 
     def apply(self, op: str, *operands: Any, **options: Any) -> Handle:
         """The result of an operation."""
@@ -168,12 +172,17 @@ class LocalDriver:
 
     def supports(self, op: str) -> bool:
         """Whether the engine's objects have an operation."""
-        try:
-            example = self.make(1.0)
-        except Failure:
-            return False
+        example = self._example()
         names = (OPERATORS[op][1],) if op in OPERATORS else ("T", "transpose") if op == "transpose" else (op,)
         return any(hasattr(example, name) for name in names)
+
+    def _example(self) -> Handle:
+        for value in (1.0, np.ones((2, 2))):
+            try:
+                return self.engine(value)
+            except Exception:  # a student's code may raise anything; it is reported when a probe makes the same object
+                continue
+        return None
 
     # ---- going back
 
@@ -227,7 +236,7 @@ class LocalDriver:
     def clear(self, handle: Handle) -> None:
         """The gradient of an object that was just made."""
         with _guarded("making"):
-            handle.grad = getattr(self.engine(_numbers(handle), **self._options), "grad", None)
+            handle.grad = getattr(self.make(_numbers(handle)), "grad", None)
 
 
 class _Stop(BaseException):
