@@ -26,7 +26,7 @@ __all__ = ["PARTS", "VISIBILITIES", "Assignment", "Engine", "Item", "Metric", "R
 PARTS = {"forward": 0.2, "contract": 0.2, "values": 0.5, "purity": 0.1}
 """What a rule's points are for, and their shares."""
 
-VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
+VISIBILITIES = ("visible", "after_due_date", "after_published")
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ class Assignment:
         if self.points is not None and abs(total - self.points) > 1e-9:
             listed = " + ".join(f"{item.points:g}" for item in self.items)
             raise ValueError(
-                f"assignment {self.name!r}: points is {self.points:g}, but those of its items are {listed} = {total:g}."
+                f"assignment {self.name!r}: points is {self.points:g}, but those of its items add up to {listed} = {total:g}."
             )
 
     def with_feedback(self, level: str) -> Assignment:

@@ -55,7 +55,7 @@ def _test(test: TestResult, grade: Grade) -> dict[str, Any]:
         "output": test.output,
         "output_format": "text",
         "tags": test.tags,
-        "visibility": grade.visibility if test.hidden and grade.visibility != "hidden" else "visible",
+        "visibility": grade.visibility if test.hidden else "visible",
         "extra_data": {"status": test.status, "ids": test.tags},
     }
 
