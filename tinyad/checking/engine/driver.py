@@ -174,7 +174,7 @@ class LocalDriver:
         """Whether the engine's objects have an operation."""
         example = self._example()
         names = (OPERATORS[op][1],) if op in OPERATORS else ("T", "transpose") if op == "transpose" else (op,)
-        return any(hasattr(example, name) for name in names)
+        return any(getattr(example, name, None) is not None for name in names)
 
     def _example(self) -> Handle:
         for value in (1.0, np.ones((2, 2))):

@@ -95,7 +95,7 @@ def _judge(found: Found, driver: Driver, operation: Operation, seed: int, level:
         raises=False,
     )
     for diagnosis in report.diagnoses:
-        if diagnosis.error:
+        if diagnosis.error and not (pair.coarse and diagnosis.label == "precision"):
             name = f"{operation.text}, {diagnosis.name}" if diagnosis.name else operation.text
             found.diagnoses.append(replace(diagnosis, name=name))
 

@@ -78,8 +78,9 @@ def tables(arrays: bool) -> tuple[list[Operation], list[Operation]]:
     whole, *reductions = _reductions()
     product = Operation("a * b, summed", "mul", _apply("mul"), np.multiply, square)
     others = [*_binary(square), *_with_numbers((5, 3)), *_functions((5, 3)), *reductions, *_matrices(), *_shaping()]
-    for a, b in (((5, 3), (3,)), ((3,), (5, 3)), ((5, 1), (1, 3)), ((5, 3), ()), ((), (5, 3))):
-        others += _binary((a, b), f" for {a}, {b}", optional=True)
+    others += _binary(((5, 3), (3,)), " for (5, 3), (3,)", optional=True)
+    for a, b in (((3,), (5, 3)), ((5, 1), (1, 3)), ((5, 3), ()), ((), (5, 3))):
+        others += list(_binary((a, b), f" for {a}, {b}", optional=True))[:2]  # - and / are rarely made apart from + and *
     return [whole, product], others
 
 
