@@ -39,7 +39,8 @@ MAX_INPUTS = 2000  # entries of all inputs together, and
 MAX_ENTRIES = 1_000_000  # entries of the Jacobian (8 MB an array): beyond, random directions
 MAX_OUTPUTS = 512  # one reverse walk each; beyond, random combinations of the outputs
 COMBINATIONS = 8
-DIRECTIONS = 2  # nine calls of f
+DIRECTIONS = 2  # four calls of f each
+MANY = 100_000  # entries of an input, from which on one direction has to do
 
 SHOWN = 5
 
@@ -183,12 +184,18 @@ class Comparison:
         return remarks
 
 
-def compare(function: FloatInputs, rules: Tolerance, seed: int) -> list[Comparison]:
-    """Compare every input's derivative, in the dtype of the function's values."""
+def compare(
+    function: FloatInputs, rules: Tolerance, seed: int, value: tuple[FloatArray, float] | None = None
+) -> list[Comparison]:
+    """Compare every input's derivative, in the dtype of the function's values.
+
+    Args:
+        value: what the function gives in float64, and its rounding unit, if they are known already.
+    """
     y, pullback = function.pull(*function.values)
     if takes_every_entry(function, int(np.size(unwrap(y)))):
         return by_entries(function, y, pullback, rules, seed, numeric_jacobian(function, *function.in_float64()))
-    return [_by_directions(function, i, y, pullback, rules, seed) for i in range(len(function.values))]
+    return [_by_directions(function, i, y, pullback, rules, seed, value) for i in range(len(function.values))]
 
 
 def takes_every_entry(function: FloatInputs, outputs: int) -> bool:
@@ -288,16 +295,18 @@ def _noise(pullback: Any, y: Any, weights: FloatArray, ours: list[FloatArray]) -
     return [np.maximum(*pair) for pair in zip(*noise, strict=True)]
 
 
-def _by_directions(function: FloatInputs, i: int, y: Any, pullback: Any, rules: Tolerance, seed: int) -> Comparison:
+def _by_directions(
+    function: FloatInputs, i: int, y: Any, pullback: Any, rules: Tolerance, seed: int, value: tuple[FloatArray, float] | None
+) -> Comparison:
     """Compare random projections <u, J d> of the Jacobian by input ``i``."""
     random = np.random.default_rng([seed, i])
     outputs = int(np.size(unwrap(y)))
     weights = combinations(random, outputs)
     values, x = list(function.values), np.asarray(asnumpy(function.values[i]), np.float64)
     lengths = np.maximum(1.0, np.abs(x.ravel()))
-    directions = np.stack([lengths * signed(random, x.size) for _ in range(DIRECTIONS)])
+    directions = np.stack([lengths * signed(random, x.size) for _ in range(DIRECTIONS if x.size <= MANY else 1)])
 
-    slopes = slopes_along(function, values, i, directions)
+    slopes = slopes_along(function, values, i, directions, value)
     if any(slope.kinks.any() for slope in slopes):
         # Many entries at a kink at once (a bias of zero, an image's black border) have slopes of which a
         # direction shows only two sums, and the right derivative need not lie between them. Next to the kink
@@ -316,19 +325,23 @@ def _by_directions(function: FloatInputs, i: int, y: Any, pullback: Any, rules: 
     noise_of_sum = float(noise.max(initial=0.0) * np.linalg.norm(directions[0]))
     tolerance = rules.tolerance(size, error, scale * np.linalg.norm(weights, axis=1)[:, None], noise_of_sum)
     tolerance += ROUNDING_UNITS * rules.eps * np.sqrt(ours**2 @ directions.T**2)
-    value = function.values[i]
+    given = function.values[i]
     found = ours @ directions.T, low, high, error, tolerance, rough
-    return Comparison(function.names[i], value.shape, value.dtype, None, None, *found)
+    return Comparison(function.names[i], given.shape, given.dtype, None, None, *found)
 
 
 def slopes_along(
-    function: FloatInputs, values: Sequence[Any], i: int, directions: Sequence[FloatArray] | FloatArray
+    function: FloatInputs,
+    values: Sequence[Any],
+    i: int,
+    directions: Sequence[FloatArray] | FloatArray,
+    value: tuple[FloatArray, float] | None = None,
 ) -> list[NumericJacobian]:
-    """The numeric derivatives of f along directions of input ``i``, whose entries a vector holds: five calls for one if f is
-    smooth, nine for two."""
-    at = [module_of(value).asarray(value, dtype=np.float64) for value in values]
-    value, eps = checked_output("check", function(*at))
-    return [derivative_along(_line(function, at, i, direction), value, eps) for direction in directions]
+    """The numeric derivatives of f along directions of input ``i``, whose entries a vector holds: four calls for each if f is
+    smooth, and one more if its value is not given."""
+    at = [module_of(x).asarray(x, dtype=np.float64) for x in values]
+    y, eps = value or checked_output("check", function(*at))
+    return [derivative_along(_line(function, at, i, direction), y, eps) for direction in directions]
 
 
 def _line(function: FloatInputs, at: Sequence[Any], i: int, direction: FloatArray) -> Callable[[float], Any]:

@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..contexts import recording_by
-from ..kinds import Deferred, Elementwise, Multilinear
-from ..primitives.reductions import unbroadcast
-from ..reverse import collect
-from ..tape import NO_PARAMS, Node
-from ..tensor import Tensor, unwrap
-from ..tracing import origin
+from ..kinds import Elementwise, Multilinear
+from ..tape import Node
 from .diagnoses.contract import Returned
 from .diagnoses.finding import Entry, Finding, number
 from .evidence import SAME, Trial
-from .inputs import FloatArray, FloatInputs
+from .inputs import FloatArray
+from .recorded import Recorded, fitted
+from .rule import Raised, WrongCount
 
 __all__ = ["explain_by_tape"]
 
@@ -66,75 +63,6 @@ KINDS = {
 }
 
 
-class Recorded:
-    """The tape of a forward function, and the way back for one cotangent.
-
-    Attributes:
-        leaves, nodes: of the inputs, and of the operations by rising id.
-        values: every node's result.
-        lines: the user's line of every operation.
-        cotangents: of every node that has one.
-        edges: (node, operand, parent, contribution), the contribution in the parent's shape.
-        right: the gradients of the leaves.
-    """
-
-    def __init__(self, rule: FloatInputs, gy: FloatArray) -> None:
-        self.values: dict[Node, FloatArray] = {}
-        self.lines: dict[Node, tuple[str, int] | None] = {}
-        tensors = []
-        for array in rule.in_float64():
-            node = Node(None, (), (), NO_PARAMS, array)
-            self.values[node] = array
-            tensors.append(Tensor(array, node))
-        self.leaves = [tensor.node for tensor in tensors if tensor.node is not None]
-        with recording_by(self._note), np.errstate(all="ignore"):
-            out = rule(*tensors)
-        if not isinstance(out, Tensor) or out.node is None:
-            raise TypeError("the forward function leaves no tape")
-        self.nodes = collect([out.node], self.leaves)[0]
-        self.edges: list[tuple[Node, int, Node, FloatArray]] = []
-        self.cotangents: dict[Node, FloatArray] = {}
-        self.right = self.walk({out.node: gy.reshape(out.shape)}, note=True)
-
-    def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
-        node = Node(primitive, parents, saved, params, out)
-        self.values[node] = out
-        self.lines[node] = origin(None)[0]
-        return Tensor(out, node)
-
-    def walk(self, seeds: dict[Node, FloatArray], note: bool = False) -> list[FloatArray]:
-        """The gradients of the leaves from cotangents of some nodes."""
-        table = dict(seeds)
-        with np.errstate(all="ignore"):
-            for node in reversed(self.nodes):
-                g = table.pop(node, None)
-                if g is None:
-                    continue
-                if note:
-                    self.cotangents[node] = g
-                for k, parent, c in self.contributions(node, g):
-                    if note:
-                        self.edges.append((node, k, parent, c))
-                    held = table.get(parent)
-                    table[parent] = c if held is None else held + c
-        return [table.get(leaf, np.zeros(leaf.shape)) for leaf in self.leaves]
-
-    def contributions(
-        self, node: Node, g: FloatArray, saved: Sequence[Any] | None = None
-    ) -> Iterator[tuple[int, Node, FloatArray]]:
-        """What a node hands to its parents, in their shapes."""
-        assert node.primitive is not None
-        found = node.primitive.guarded_vjp(g, node, node.saved if saved is None else saved, node.parents)
-        for k, (parent, c) in enumerate(zip(node.parents, found, strict=False)):
-            if parent is not None and c is not None:
-                yield k, parent, _fitted(c, parent)
-
-
-def _fitted(c: Any, parent: Node) -> FloatArray:
-    c = np.asarray(c.add_to(None) if isinstance(c, Deferred) else unwrap(c), np.float64)
-    return c if c.shape == parent.shape else np.asarray(unbroadcast(c, parent.shape, 0))
-
-
 # ---- the edits
 
 
@@ -162,13 +90,16 @@ def _changed(tape: Recorded, node: Node, k: int, parent: Node, c: FloatArray) ->
     """Other contributions that a mistake may put in the place of one."""
     g, primitive = tape.cotangents[node], node.primitive
     if isinstance(primitive, Elementwise):
-        yield "local", _fitted(np.broadcast_to(g, node.shape), parent)
+        yield "local", fitted(np.broadcast_to(g, node.shape), parent)
         if len(node.parents) == 1:
             swapped = (tape.values[node], tape.values[parent])
-            yield "argument", _fitted(primitive.products[0](g, swapped), parent)
+            with np.errstate(all="ignore"):
+                yield "argument", fitted(primitive.products[0](g, swapped), parent)
         for array in (*(tape.values[p] for p in node.parents if p is not None), tape.values[node]):
             if np.broadcast_shapes(array.shape, node.shape) == node.shape:
-                for kind, factor in (("times", array), ("over", 1 / array)):
+                with np.errstate(all="ignore"):
+                    factors = ("times", array), ("over", 1 / array)
+                for kind, factor in factors:
                     for j, _, other in tape.contributions(node, g * factor):
                         if j == k:
                             yield kind, other
@@ -218,20 +149,20 @@ class Match:
 
 def matches(trial: Trial, i: int) -> tuple[Recorded | None, list[Match]]:
     """The tape of a trial, and the edits of it that give the gradient of input ``i``."""
-    try:
-        tape = Recorded(trial.rule, trial.gy)
-        first = trial.first
-    except Exception:  # a forward that tinyad cannot record has no tape; the other explanations do not need one
+    tape = trial.tape
+    if tape is None or len(tape.nodes) > MAX_NODES or tape.right[i].size > MAX_ENTRIES:
         return None, []
-    if len(tape.nodes) > MAX_NODES or tape.right[i].size > MAX_ENTRIES:
+    try:
+        first = trial.first
+    except (Raised, WrongCount):
         return None, []
     ours, right = Returned(trial, i, first[i]).numbers, tape.right[i]
-    if ours.shape != right.shape or not _recorded_right(trial, tape, i):
+    if ours.shape != right.shape or not trial.tape_is_right(i):
         return None, []
     wrong = ours - right
     size = max(float(np.abs(ours).max(initial=0.0)), float(np.abs(right).max(initial=0.0)))
     found = []
-    for edit in _quietly(edits(tape)):
+    for edit in edits(tape):
         change = edit.change[i]
         norm = float((change**2).sum())
         if not norm or not np.isfinite(norm):
@@ -241,25 +172,6 @@ def matches(trial: Trial, i: int) -> tuple[Recorded | None, list[Match]]:
         if abs(s) > 1e-6 and residual <= SAME and np.abs(s * change).max() > SAME * size:
             found.append(Match(edit, 1 + s if edit.free else 0.0, residual))
     return tape, found
-
-
-def _quietly(edits: Iterator[Edit]) -> Iterator[Edit]:
-    """The same edits; what is infinite in them is left out, and no reason to warn."""
-    while True:
-        with np.errstate(all="ignore"):
-            edit = next(edits, None)
-        if edit is None:
-            return
-        yield edit
-
-
-def _recorded_right(trial: Trial, tape: Recorded, i: int) -> bool:
-    """Whether the way back over the tape agrees with differences: a forward that leaves the tape on its way does not."""
-    if not trial.every_entry:
-        return True
-    right = trial.right(i)
-    size = float(np.abs(right).max(initial=0.0)) or 1.0
-    return bool(np.abs(tape.right[i] - right).max(initial=0.0) <= 1e-5 * size)
 
 
 def explain_by_tape(trial: Trial, i: int) -> tuple[Entry, Finding] | None:

@@ -1,0 +1,90 @@
+"""The tape of a forward function, with the way back for one cotangent, contribution by contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..contexts import recording_by
+from ..kinds import Deferred
+from ..primitives.reductions import unbroadcast
+from ..reverse import collect
+from ..tape import NO_PARAMS, Node
+from ..tensor import Tensor, unwrap
+from ..tracing import origin
+from .inputs import FloatArray, FloatInputs
+
+__all__ = ["Recorded", "fitted"]
+
+
+class Recorded:
+    """The tape of a forward function, and the way back for one cotangent.
+
+    Attributes:
+        leaves, nodes: of the inputs, and of the operations by rising id.
+        values: every node's result.
+        lines: the user's line of every operation.
+        cotangents: of every node that has one.
+        edges: (node, operand, parent, contribution), the contribution in the parent's shape.
+        right: the gradients of the leaves.
+    """
+
+    def __init__(self, rule: FloatInputs, gy: FloatArray) -> None:
+        self.values: dict[Node, FloatArray] = {}
+        self.lines: dict[Node, tuple[str, int] | None] = {}
+        tensors = []
+        for array in rule.in_float64():
+            node = Node(None, (), (), NO_PARAMS, array)
+            self.values[node] = array
+            tensors.append(Tensor(array, node))
+        self.leaves = [tensor.node for tensor in tensors if tensor.node is not None]
+        with recording_by(self._note), np.errstate(all="ignore"):
+            out = rule(*tensors)
+        if not isinstance(out, Tensor) or out.node is None:
+            raise TypeError("the forward function leaves no tape")
+        self.nodes = collect([out.node], self.leaves)[0]
+        self.edges: list[tuple[Node, int, Node, FloatArray]] = []
+        self.cotangents: dict[Node, FloatArray] = {}
+        self.right = self.walk({out.node: gy.reshape(out.shape)}, note=True)
+
+    def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
+        node = Node(primitive, parents, saved, params, out)
+        self.values[node] = out
+        self.lines[node] = origin(None)[0]
+        return Tensor(out, node)
+
+    def walk(self, seeds: dict[Node, FloatArray], note: bool = False) -> list[FloatArray]:
+        """The gradients of the leaves from cotangents of some nodes."""
+        table = dict(seeds)
+        with np.errstate(all="ignore"):
+            for node in reversed(self.nodes):
+                g = table.pop(node, None)
+                if g is None:
+                    continue
+                if note:
+                    self.cotangents[node] = g
+                for k, parent, c in self.contributions(node, g):
+                    if note:
+                        self.edges.append((node, k, parent, c))
+                    held = table.get(parent)
+                    table[parent] = c if held is None else held + c
+        return [table.get(leaf, np.zeros(leaf.shape)) for leaf in self.leaves]
+
+    def contributions(
+        self, node: Node, g: FloatArray, saved: Sequence[Any] | None = None
+    ) -> Iterator[tuple[int, Node, FloatArray]]:
+        """What a node hands to its parents, in their shapes."""
+        assert node.primitive is not None
+        with np.errstate(all="ignore"):
+            found = node.primitive.guarded_vjp(g, node, node.saved if saved is None else saved, node.parents)
+        for k, (parent, c) in enumerate(zip(node.parents, found, strict=False)):
+            if parent is not None and c is not None:
+                yield k, parent, fitted(c, parent)
+
+
+def fitted(c: Any, parent: Node) -> FloatArray:
+    """A contribution as an array of the shape of the node it goes to."""
+    c = np.asarray(c.add_to(None) if isinstance(c, Deferred) else unwrap(c), np.float64)
+    return c if c.shape == parent.shape else np.asarray(unbroadcast(c, parent.shape, 0))
