@@ -1,5 +1,6 @@
 """`check_engine` names what is wrong with an engine, and finds nothing wrong with good ones."""
 
+import cProfile
 import itertools
 import pickle
 import subprocess
@@ -498,6 +499,13 @@ def test_the_profile_of_who_calls_is_left_as_it_was():
         assert sys.getprofile() is profile
     finally:
         sys.setprofile(None)
+
+
+def test_an_engine_can_be_checked_while_cprofile_looks():
+    with cProfile.Profile() as profile:
+        report = ad.check_engine(Value, strict=True)
+    assert report.passed
+    assert any("examine.py" in str(entry.code) for entry in profile.getstats())
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ class LocalDriver:
             except _Stop:
                 raise TooManyCalls(calls) from None
             finally:
-                sys.setprofile(before)
+                _restore_profile(before)
         return counted
 
     # ---- reading and writing
@@ -241,6 +241,15 @@ class LocalDriver:
 
 class _Stop(BaseException):
     """Raised inside of backward when it has made too many calls. No Exception: a student's code might catch those."""
+
+
+def _restore_profile(before: Any) -> None:
+    """Hand the profile back to whoever had it. That of cProfile is an object that only it can set."""
+    if before is None or callable(before):
+        sys.setprofile(before)
+    else:
+        sys.setprofile(None)
+        before.enable()
 
 
 @contextmanager
