@@ -111,6 +111,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/compiler/compile.py",
     "tinyad/compiler/__init__.py",
     "tinyad/checking/",
+    "tinyad/testing.py",
     "tinyad/grade.py",
     "tinyad/report.py",
     "tinyad/inspect/",
