@@ -128,10 +128,11 @@ def test_nothing_is_left_behind(tmp_path):
     if choose().kind == "session":
         pytest.skip("a child that leaves the session outlives a jail of this kind, as its warning says")
     mark = f"left-by-{os.getpid()}-{time.monotonic_ns()}"
-    detached = f"os.setsid(), os.execv('/bin/sh', ['sh', '-c', 'sleep 60; exit; {mark}'])"
+    detached = f"os.setsid(), os.execv('/bin/sh', ['sh', '-c', 'echo here; sleep 60; exit; {mark}'])"
     line = f"ONCE or ONCE.append(os.fork()) or ONCE[0] or ({detached})"
     grade, _, _ = grade_into(tmp_path, tanh=hostile(line))
     assert scores(grade) == [4, 1, 3]
+    assert any(text.startswith("tanh printed:\nhere") for text in grade.for_teacher)
     assert processes_with(mark.encode()) == []
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.driver import CALLS, Failure, FloatArray, TooManyCalls
-from .submission import Handle, Submission
+from .submission import Failed, Handle, Submission
 
 __all__ = ["RemoteDriver"]
+
+STAGES = {"make": "making", "clear": "making", "backward": "backward", "grad": "reading", "data": "reading"}
 
 
 class RemoteDriver:
@@ -77,12 +79,16 @@ class RemoteDriver:
         """What the driver there answers.
 
         Raises:
-            Failure: the engine raised.
-            Failed, Ended: the worker has no answer.
+            Failure: the engine raised, or the worker has no answer.
+            Ended: there is no worker any more.
         """
         given = tuple(self._crossing(each) for each in operands)
         question = {"file": self.file, "name": self.name, "method": method, "operands": given, "options": options}
-        match self.student.ask("engine", **question):
+        try:
+            answered = self.student.ask("engine", **question)
+        except Failed as failed:
+            raise Failure(STAGES.get(method, "forward"), failed.status, failed.text) from None
+        match answered:
             case ("failure", "backward", "TooManyCalls", _, _):
                 raise TooManyCalls(operands[-1])
             case ("failure", str(stage), str(kind), str(message), str(where)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import select
 import subprocess
 import time
@@ -42,6 +41,7 @@ STATUSES = {
 }
 """How a call can go wrong, and how that is said."""
 
+RAISED = ("raised", "memory", "import error")  # those whose text begins with the name of an exception
 TEXT = 4000
 SAID = 100  # remarks kept
 
@@ -63,7 +63,7 @@ class Failed(Exception):
 def failed(status: str, text: str) -> Failed:
     """A `Failed` that has the name of what the student's code raised, so that reports say ``backward raised ValueError: ...``."""
     name, colon, message = text.partition(": ")
-    if colon and name.isidentifier():
+    if colon and name.isidentifier() and status in RAISED:
         return _named(name)(status, message)
     return Failed(status, text)
 
@@ -342,4 +342,6 @@ class Line:
 
 def cleaned(text: Any, most: int = TEXT) -> str:
     """Text that came from a worker, cut, without what a terminal or a page would take for commands."""
-    return re.sub(r"[^\n\t\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]", "?", text[:most]) if isinstance(text, str) else ""
+    if not isinstance(text, str):
+        return ""
+    return "".join(letter if letter in "\n\t" or letter.isprintable() else "?" for letter in text[:most])

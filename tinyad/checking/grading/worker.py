@@ -25,6 +25,7 @@ A request is a dict with ``id`` and ``do``; the answer is a dict with the same `
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import json
 import linecache
@@ -32,6 +33,7 @@ import os
 import random
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, ModuleType
@@ -59,6 +61,8 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     limit_resources(settings["rlimits"])
     frames = load_module("_tinyad_frames", os.path.join(os.path.dirname(os.path.abspath(__file__)), "frames.py"))
+    random.seed(settings["seed"])
+    np.random.seed(settings["seed"] % 2**32)  # noqa: NPY002  (the one students use)
     become(settings["user"])
     channel = Channel(socket.socket(fileno=settings["channel"]), frames, settings["reply"])
     worker = Worker(channel, settings)
@@ -117,6 +121,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, frames: ModuleType, limit: int) -> None:
         self.connection, self.frames, self.limit = connection, frames, limit
+        self.sending = threading.RLock()
         # A child that the student's code forks goes on as this process would, and must not answer as well.
         os.register_at_fork(after_in_child=connection.close)
 
@@ -134,7 +139,9 @@ class Channel:
         return bytes(data)
 
     def send(self, answer: dict[str, Any]) -> None:
-        self.connection.sendall(self.frames.encode(answer, self.limit))
+        frame = self.frames.encode(answer, self.limit)
+        with self.sending:  # a thread of the student's may have something noted at the same time
+            self.connection.sendall(frame)
 
     def answer(self, worker: Worker, request: dict[str, Any]) -> None:
         """Do what is asked, and say how it went."""
@@ -174,13 +181,12 @@ class Worker:
         self.forwards: set[CodeType] = set()
         os.chdir(self.folder)
         sys.path.insert(0, self.folder)
-        random.seed(settings["seed"])
-        np.random.seed(settings["seed"] % 2**32)  # noqa: NPY002  (the one students use)
         report_imports(self.note, set(settings["foreign"]), set(settings["noticed"]))
 
     def note(self, kind: str, what: str) -> None:
-        """Tell the grader something at once."""
-        self.channel.send({"id": -1, "status": "note", "note": (kind, what)})
+        """Tell the grader something at once. In a child that was forked there is nobody to tell."""
+        with contextlib.suppress(OSError):
+            self.channel.send({"id": -1, "status": "note", "note": (kind, what)})
 
     # -- loading
 
