@@ -2,6 +2,7 @@
 
 from .check import check
 from .engine import check_engine
+from .layers import check_layer
 from .numeric import check_adjoint, dot_test, numeric_jacobian, taylor_table
 from .report import Diagnosis, GradientError, Report
 from .rules import check_rule
@@ -13,6 +14,7 @@ __all__ = [
     "check",
     "check_adjoint",
     "check_engine",
+    "check_layer",
     "check_rule",
     "dot_test",
     "numeric_jacobian",

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..transforms import vjp
 from .comparison import ROUNDING_UNITS, RTOL, relative_distance
-from .dot import dot_test
+from .diagnoses.finding import number
+from .dot import DotTest, dot_test
 from .evidence import Trial
 from .examine import examine, in_given_dtype
 from .inputs import EPS, FloatInputs, as_output, checked_output, random_like
@@ -141,6 +142,19 @@ def _check(function: FloatInputs, name: str, rtol: float, seed: int) -> Report:
         dot = dot_test(exact, *exact.values, seed=seed)
     except (TypeError, NotImplementedError) as error:  # the rule of a custom_vjp is written in plain NumPy
         notes.append(f"forward mode is not checked, because it could not be evaluated: {error}")
+    if dot is not None and not dot.passed:
+        found.diagnoses.append(_forward_mode(exact, dot, seed))
     if relative_distance(taped, plain) > ROUNDING_UNITS * eps:
         found.diagnoses.insert(0, OTHER_VALUES)
     return Report(name, seed, tuple(found.comparisons), dot, tuple(found.sorted()), (*found.notes, *notes))
+
+
+def _forward_mode(exact: FloatInputs, dot: DotTest, seed: int) -> Diagnosis:
+    """What is wrong with forward mode, reverse mode being its transpose or not."""
+    again = dot_test(exact, *exact.values, seed=seed + 1)
+    factors = [test.forward / test.reverse if test.reverse else np.inf for test in (dot, again)]
+    fact = f"forward mode gives {dot.forward:.6g} where reverse mode gives {dot.reverse:.6g} for the same product <u, J v>"
+    if abs(factors[0] - factors[1]) < 1e-6 * abs(factors[0]):
+        fact = f"forward mode gives exactly {number(factors[0])} times what reverse mode gives"
+    hint = "the jvp and the vjp of a rule are not transposes of each other; the comparison of reverse mode says which is wrong"
+    return Diagnosis("J01", "forward_mode", fact, hint, residual=dot.gap, args={"forward": dot.forward, "reverse": dot.reverse})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ __all__ = [
     "by_entries",
     "combinations",
     "compare",
+    "projected",
     "pulled",
     "relative_distance",
     "takes_every_entry",
@@ -185,14 +186,19 @@ class Comparison:
 
 
 def compare(
-    function: FloatInputs, rules: Tolerance, seed: int, value: tuple[FloatArray, float] | None = None
+    function: FloatInputs,
+    rules: Tolerance,
+    seed: int,
+    value: tuple[FloatArray, float] | None = None,
+    run: tuple[Any, Any] | None = None,
 ) -> list[Comparison]:
     """Compare every input's derivative, in the dtype of the function's values.
 
     Args:
         value: what the function gives in float64, and its rounding unit, if they are known already.
+        run: what ``function.run`` gives there, likewise.
     """
-    y, pullback = function.pull(*function.values)
+    y, pullback = function.pull(*function.values, run=run)
     if takes_every_entry(function, int(np.size(unwrap(y)))):
         return by_entries(function, y, pullback, rules, seed, numeric_jacobian(function, *function.in_float64()))
     return [_by_directions(function, i, y, pullback, rules, seed, value) for i in range(len(function.values))]
@@ -319,15 +325,32 @@ def _by_directions(
     cotangents = pulled(pullback, y, weights)
     ours = cotangents[i]
     noise = _noise(pullback, y, weights, cotangents)[i] if rules.eps > EPS else np.zeros(1)
-    columns = [_combined(slope, weights, outputs) for slope in slopes]
-    low, high, error, size, rough = (np.concatenate(parts, axis=1) for parts in zip(*columns, strict=True))
-    scale = max(slope.scale for slope in slopes)
+    numeric = projected(slopes, weights)
     noise_of_sum = float(noise.max(initial=0.0) * np.linalg.norm(directions[0]))
-    tolerance = rules.tolerance(size, error, scale * np.linalg.norm(weights, axis=1)[:, None], noise_of_sum)
+    tolerance = rules.tolerance(numeric.size, numeric.error, numeric.scale, noise_of_sum)
     tolerance += ROUNDING_UNITS * rules.eps * np.sqrt(ours**2 @ directions.T**2)
     given = function.values[i]
-    found = ours @ directions.T, low, high, error, tolerance, rough
+    found = ours @ directions.T, numeric.low, numeric.high, numeric.error, tolerance, numeric.rough
     return Comparison(function.names[i], given.shape, given.dtype, None, None, *found)
+
+
+class Projected(NamedTuple):
+    """Numeric derivatives along directions (columns), combined over the outputs (rows); see `Comparison`."""
+
+    low: FloatArray
+    high: FloatArray
+    error: FloatArray
+    size: FloatArray
+    rough: BoolArray
+    scale: FloatArray
+
+
+def projected(slopes: Sequence[NumericJacobian], weights: FloatArray) -> Projected:
+    """Combinations, a row of weights each, of the derivatives along directions."""
+    columns = [_combined(slope, weights, weights.shape[1]) for slope in slopes]
+    low, high, error, size, rough = (np.concatenate(parts, axis=1) for parts in zip(*columns, strict=True))
+    scale = max(slope.scale for slope in slopes)
+    return Projected(low, high, error, size, rough, scale * np.linalg.norm(weights, axis=1)[:, None])
 
 
 def slopes_along(
@@ -341,7 +364,8 @@ def slopes_along(
     smooth, and one more if its value is not given."""
     at = [module_of(x).asarray(x, dtype=np.float64) for x in values]
     y, eps = value or checked_output("check", function(*at))
-    return [derivative_along(_line(function, at, i, direction), y, eps) for direction in directions]
+    coarse = y.size > MANY  # truncation of a million terms cancels in their sum
+    return [derivative_along(_line(function, at, i, direction), y, eps, coarse) for direction in directions]
 
 
 def _line(function: FloatInputs, at: Sequence[Any], i: int, direction: FloatArray) -> Callable[[float], Any]:

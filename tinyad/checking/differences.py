@@ -144,13 +144,17 @@ def _numeric_jacobian(f: Callable[..., Any], held: list[Any], modules: list[Any]
     return _from_value(call, x, value, eps, i)
 
 
-def derivative_along(f: Callable[[float], Any], value: FloatArray, eps: float) -> NumericJacobian:
-    """The derivative at 0 of a function of one number, whose value there and its rounding unit are known: four calls if it is
-    smooth."""
-    return _from_value(lambda t: f(float(t[0])), np.zeros(()), value, eps, 0)
+def derivative_along(f: Callable[[float], Any], value: FloatArray, eps: float, coarse: bool = False) -> NumericJacobian:
+    """The derivative at 0 of a function of one number, whose value there and its rounding unit are known.
+
+    It takes four calls if the function is smooth; with ``coarse`` always, otherwise four more where truncation is seen.
+    """
+    return _from_value(lambda t: f(float(t[0])), np.zeros(()), value, eps, 0, coarse)
 
 
-def _from_value(call: Callable[[FloatArray], Any], x: FloatArray, value: FloatArray, eps: float, i: int) -> NumericJacobian:
+def _from_value(
+    call: Callable[[FloatArray], Any], x: FloatArray, value: FloatArray, eps: float, i: int, coarse: bool = False
+) -> NumericJacobian:
     """The Jacobian of a function of a vector, whose value at ``x`` is known, in the shapes of the value and of ``x``."""
     raised: list[Exception] = []
 
@@ -167,7 +171,7 @@ def _from_value(call: Callable[[FloatArray], Any], x: FloatArray, value: FloatAr
             )
         return moved.ravel()
 
-    columns, scale = _differentiate(evaluate, x.ravel(), value.ravel(), eps)
+    columns, scale = _differentiate(evaluate, x.ravel(), value.ravel(), eps, coarse)
     if not np.isfinite(columns.error).all():
         entry = int(np.flatnonzero(~np.isfinite(columns.error).all(axis=1))[0])
         raise ValueError(
@@ -239,8 +243,9 @@ def _differences(f0: FloatArray, values: FloatArray, h: FloatArray, eps: float) 
 class _Columns:
     """The columns of a Jacobian while the steps shrink: arrays of shape (input entries, output entries)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, coarse: bool) -> None:
         shape = inputs, outputs
+        self.coarse = coarse
         self.value, self.error = np.zeros(shape), np.full(shape, np.inf)
         self.left, self.right, self.kink_error = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
         self.smallest_roughness = np.full(shape, np.inf)
@@ -270,7 +275,7 @@ class _Columns:
         # In noise two slopes may agree by chance: their full disagreement is then the error.
         error = np.where(accepted & ~grew, new.error, new.roughness + new.roundoff)
         # A smaller step is worth its evaluations only while truncation widens the tolerance of a check.
-        exact = accepted & (new.error - new.roundoff <= KINK * np.abs(new.value) + FLOOR * scale)
+        exact = accepted & (self.coarse | (new.error - new.roundoff <= KINK * np.abs(new.value) + FLOOR * scale))
 
         self.value[rows] = np.where(better | instead, new.value, self.value[rows])
         self.error[rows] = np.where(better | instead, error, self.error[rows])
@@ -292,10 +297,10 @@ class _Columns:
 
 
 def _differentiate(
-    evaluate: Callable[[FloatArray], FloatArray], x: FloatArray, f0: FloatArray, eps: float
+    evaluate: Callable[[FloatArray], FloatArray], x: FloatArray, f0: FloatArray, eps: float, coarse: bool
 ) -> tuple[_Columns, float]:
     """The columns of the Jacobian at the vector ``x``, and the largest slope over the first half step."""
-    columns, scale = _Columns(x.size, f0.size), 0.0
+    columns, scale = _Columns(x.size, f0.size, coarse), 0.0
     for attempt, h in enumerate(_steps(x, eps)):
         if attempt == 1 + REDUCTIONS:
             columns.settled |= columns.grew  # in noise, steps next to nothing find slopes that are not there

@@ -18,7 +18,7 @@ from .comparison import ABSOLUTE, COARSE_FORWARD, ERRORS, RTOL, Comparison, Tole
 from .differences import NumericJacobian, numeric_jacobian
 from .inputs import EPS, BoolArray, FloatArray, FloatInputs, checked_output, signed
 from .recorded import Recorded
-from .shapes import jittered, resized
+from .shapes import jittered, resized, shrunk
 
 __all__ = ["Evidence", "Trial"]
 
@@ -45,19 +45,25 @@ class Trial:
     # ---- the forward function
 
     @cached_property
-    def _run(self) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
-        """The value by the rule under test, and its backward."""
-        return self.rule.run(*self.rule.in_float64())
+    def handed(self) -> list[Any]:
+        """Copies of the inputs, which the rule under test is given in `run`."""
+        return self.rule.in_float64()
 
     @cached_property
-    def _value(self) -> tuple[FloatArray, float]:
-        trusted = self._run[0] if getattr(self.rule, "own_forward", False) else self.rule(*self.rule.in_float64())
+    def run(self) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
+        """The value by the rule under test, and its backward."""
+        return self.rule.run(*self.handed)
+
+    @cached_property
+    def value(self) -> tuple[FloatArray, float]:
+        """The trusted value, and the rounding unit it was computed with."""
+        trusted = self.run[0] if getattr(self.rule, "own_forward", False) else self.rule(*self.rule.in_float64())
         return checked_output("check", trusted)
 
     @property
     def y(self) -> FloatArray:
         """The trusted value."""
-        return self._value[0]
+        return self.value[0]
 
     @cached_property
     def values(self) -> list[FloatArray]:
@@ -93,7 +99,7 @@ class Trial:
 
     def returned(self, gy: FloatArray) -> list[Any]:
         """What backward returns for a cotangent, as it is; after a forward of its own, if it needs one each time."""
-        y, back = self.rule.run(*self.rule.in_float64()) if getattr(self.rule, "fresh", False) else self._run
+        y, back = self.rule.run(*self.rule.in_float64()) if getattr(self.rule, "fresh", False) else self.run
         y = unwrap(y)
         return list(back(module_of(y).array(gy, dtype=getattr(y, "dtype", None))))
 
@@ -137,11 +143,11 @@ class Trial:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Every input's gradient next to the numeric one."""
-        extra = COARSE_FORWARD if self._value[1] > EPS else 0.0
+        extra = COARSE_FORWARD if self.value[1] > EPS else 0.0
         rules = Tolerance(self.rtol, EPS, extra)
         if not self.every_entry:
-            return compare(self.rule, rules, self.seed, self._value)
-        y, pullback = self.rule.pull(*self.rule.values)
+            return compare(self.rule, rules, self.seed, self.value, self.run)
+        y, pullback = self.rule.pull(*self.rule.values, run=self.run)
         return by_entries(self.rule, y, pullback, rules, self.seed, self.numeric)
 
     def evidence(self, i: int) -> Evidence:
@@ -164,6 +170,11 @@ class Trial:
     def elsewhere(self) -> Trial | None:
         """The rule on arrays of other lengths; None if forward takes no others."""
         return self._trial(resized(self.rule, self.seed + 2))
+
+    @cached_property
+    def small(self) -> Trial | None:
+        """The rule on small arrays, whose Jacobian can be known entry by entry; None if forward takes no such."""
+        return self._trial(shrunk(self.rule, self.seed + 4))
 
     @cached_property
     def square(self) -> Trial | None:

@@ -7,7 +7,7 @@ linear in the upstream gradient has no Jacobian. Every input is judged, whatever
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .diagnoses.linearity import LINEARITY, pull
 from .diagnoses.purity import ALIASING, PURITY, observe
 from .diagnoses.structure import precision
 from .evidence import Evidence, Trial
+from .groups import locate, places
 from .inputs import EPS, FloatInputs, checked_output, entry_name
 from .reference_mutants import TrustedPair, explain_by_mutants
 from .report import Diagnosis
@@ -219,7 +220,9 @@ def _values(found: Examination, broken: set[int], explained: set[int], points: i
                 _explain(found, trial, i, level)
             elif trial is found.trial and trial.every_entry and isinstance(trial.rule, Pair):
                 _imprecise(found, i)
-        trial = trial.another
+        trial = (
+            trial.another if trial.every_entry else None
+        )  # a large one costs ten calls of forward, and one point says enough
 
 
 def _comparable(trial: Trial) -> bool:
@@ -238,7 +241,10 @@ def _explain(found: Examination, trial: Trial, i: int, level: str) -> None:
     comparison = trial.comparisons[i]
     if _beyond_kinks(found, comparison, trial, i):
         return
-    if level == "full" and comparison.columns is not None:
+    if comparison.columns is None:
+        _explain_large(found, trial, i, level)
+        return
+    if level == "full":
         said = (
             explain(trial.evidence(i), _evidence_there(trial, i))
             or explain_by_tape(trial, i)
@@ -249,6 +255,35 @@ def _explain(found: Examination, trial: Trial, i: int, level: str) -> None:
             found.add(entry.id, entry.label, finding, i, tier=entry.tier)
             return
     found.add("D57", "unknown", _unknown(trial, i), i)
+
+
+def _explain_large(found: Examination, trial: Trial, i: int, level: str) -> None:
+    """Say why the gradient of a large input is wrong: by what is wrong on small arrays, or by where it is wrong."""
+    small = trial.small if level == "full" else None
+    if small is not None and _comparable(small) and small.every_entry and not small.comparisons[i].passed:
+        there = Examination(small, found.trusted)
+        _explain(there, small, i, level)
+        [said] = there.diagnoses
+        shapes = ", ".join(str(value.shape) for value in small.values)
+        seen = f"Seen on arrays of the shapes {shapes}, on which the rule is wrong as well."
+        found.diagnoses.append(replace(said, name=found.name(i), explain="\n".join(filter(None, (said.explain, seen)))))
+        return
+    located = locate(trial, i)
+    shape, word = trial.values[i].shape, trial.word(i)
+    named = ", ".join(f"{word}{place}" for place in places(located.entries[:5], shape))
+    more = f" and {len(located.entries) - 5} more" if len(located.entries) > 5 else ""
+    many = f"about {100 * located.share:.2g} % of the entries are wrong" if located.share else "more entries are wrong"
+    found.add(
+        "D57",
+        "unknown",
+        Finding(
+            f"{len(located.entries)} of {trial.values[i].size} entries are wrong: {named}{more}" if located.complete else many,
+            "the rest is right" if located.complete else "none of the known mistakes; try it on small arrays",
+            {"entries": places(located.entries[:20], shape), "complete": located.complete},
+            explain=f"found by {located.tests} directions, of four calls of forward each",
+        ),
+        i,
+    )
 
 
 def _imprecise(found: Examination, i: int) -> None:

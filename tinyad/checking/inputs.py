@@ -149,9 +149,14 @@ class FloatInputs:
         found = [part for leaf in tree.leaves(out) for part in _real_parts(leaf)]
         return concat([ravel(leaf) for leaf in found]) if len(found) > 1 else found[0] if found else out
 
-    def pull(self, *floats: Any) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
-        """The value there and the reverse derivative: from a cotangent of the value to one for each float array."""
-        return vjp(self, *floats)
+    def pull(
+        self, *floats: Any, run: tuple[Any, Callable[[Any], Sequence[Any]]] | None = None
+    ) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
+        """The value there and the reverse derivative: from a cotangent of the value to one for each float array.
+
+        ``run`` is what `run` gives there, if it is known already.
+        """
+        return run or vjp(self, *floats)
 
     def run(self, *floats: Any) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
         """The same, as the rule under test returns it."""

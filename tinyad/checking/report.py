@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,7 @@ import numpy as np
 from ..version import __version__
 from .comparison import Comparison
 from .dot import DotTest
+from .pictures import draw, png
 
 __all__ = ["LEVELS", "Diagnosis", "GradientError", "Report"]
 
@@ -210,6 +213,34 @@ class Report:
             (f"{c.name}: {c.label(*at)}", float(c.yours[at]), float((c.low[at] + c.high[at]) / 2), float(c.error[at]))
             for _, c, at in found[:count]
         ]
+
+    # ---- as pictures
+
+    def plot(self, path: Any = None) -> Any:
+        """A heat map of where gradients are wrong: for each wrong input its Jacobian, and the input in its own shape.
+
+        Args:
+            path: file to write the picture to, if given: ``.png``, ``.svg`` or ``.pdf``.
+
+        Returns:
+            The matplotlib figure, which a notebook shows.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: no gradient was compared, because of its shape or type.
+        """
+        return draw(f"check of {self.function}: {'passed' if self.passed else 'FAILED'}", self.comparisons, path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the text, and the heat map if something is wrong and matplotlib is installed."""
+        page = f"<pre>{html.escape(str(self))}</pre>"
+        if all(comparison.passed for comparison in self.comparisons):
+            return page
+        try:
+            picture = base64.b64encode(png(self.plot())).decode()
+        except ImportError:
+            return page
+        return f'{page}<img alt="where the gradient is wrong" src="data:image/png;base64,{picture}">'
 
     # ---- for programs
 

@@ -25,7 +25,7 @@ from ..primitives.complex import is_complex
 from ..tensor import unwrap
 from .inputs import FloatInputs, describe
 
-__all__ = ["CALLINGS", "Pair", "Raised", "WrongCount", "usable"]
+__all__ = ["CALLINGS", "Pair", "Raised", "WrongCount", "parameter_names", "usable"]
 
 CALLINGS: dict[str, Callable[..., Any]] = {
     "cache_dout": lambda backward, cache, gy: backward(cache, gy),
@@ -89,7 +89,7 @@ class Pair(FloatInputs):
         self.forward, self.backward, self.calling = forward, backward, CALLINGS[calling]
         self.own_forward = reference is None
         self.fresh = False
-        named = _parameter_names(forward, len(inputs))
+        named = parameter_names(forward, len(inputs))
         self.names = [_named(word, name, named) for word, name in zip(self.words, self.names, strict=True)]
         self.words = [_word(word, named) for word in self.words]
         self.structures = [tree.flatten(value)[1] for value in inputs]
@@ -130,10 +130,11 @@ class Pair(FloatInputs):
 
         return y, returned
 
-    def pull(self, *floats: Any) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
+    def pull(
+        self, *floats: Any, run: tuple[Any, Callable[[Any], Sequence[Any]]] | None = None
+    ) -> tuple[Any, Callable[[Any], Sequence[Any]]]:
         """The value, and from a cotangent one array for every float array: zeros for what is no array of its shape."""
-        copies = [module_of(value).array(value) for value in floats]
-        y, returned = self.run(*copies)
+        y, returned = run or self.run(*[module_of(value).array(value) for value in floats])
 
         def arrays(gy: Any) -> list[Any]:
             again = self.run(*[module_of(value).array(value) for value in floats])[1] if self.fresh else returned
@@ -190,7 +191,7 @@ class Pair(FloatInputs):
         return [found[i] for i in places]
 
 
-def _parameter_names(forward: Callable[..., Any], count: int) -> list[str]:
+def parameter_names(forward: Callable[..., Any], count: int) -> list[str]:
     """What forward calls its first arguments; empty where it does not say."""
     try:
         parameters = list(inspect.signature(forward).parameters.values())

@@ -7,7 +7,7 @@ large" has a name only when it is seen whether the five is a length.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..backend import asnumpy, is_array, module_of
 from ..tensor import unwrap
 from .inputs import FloatArray, FloatInputs, is_float_array
 
-__all__ = ["generic", "jittered", "resized"]
+__all__ = ["generic", "jittered", "resized", "shrunk"]
 
 STEPS = (0.1, 0.01, 1e-3)  # relative; the first that forward accepts
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23)
@@ -61,12 +61,27 @@ def resized(rule: FloatInputs, seed: int, square: bool = False) -> FloatInputs |
     Axes of equal length stay of equal length, and those of length 1 stay as they are. Numbers are drawn from the given ones, a
     tenth beside them, so that the domain is kept; integers, which may be indices, are drawn from those that were given.
     """
-    random = np.random.default_rng(seed)
-    arrays = [leaf for leaf in rule.leaves if is_array(leaf)]
-    lengths = sorted({length for leaf in arrays for length in leaf.shape if length > 1})
-    if not lengths:
+    lengths = _lengths_of(rule)
+    return _first_accepted(rule, seed, _lengths(lengths, square)) if lengths else None
+
+
+def shrunk(rule: FloatInputs, seed: int) -> FloatInputs | None:
+    """The rule on small arrays, their lengths different primes; None if forward takes no such."""
+    lengths = _lengths_of(rule)
+    if not lengths or len(lengths) > len(PRIMES):
         return None
-    for new in _lengths(lengths, square):
+    longest = {length: length if length < PRIMES[len(lengths)] else PRIMES[-1] for length in lengths}
+    return _first_accepted(rule, seed, [dict(zip(lengths, PRIMES, strict=False)), longest])
+
+
+def _lengths_of(rule: FloatInputs) -> list[int]:
+    """The lengths of the axes of the inputs, each once, ascending."""
+    return sorted({length for leaf in rule.leaves if is_array(leaf) for length in leaf.shape if length > 1})
+
+
+def _first_accepted(rule: FloatInputs, seed: int, choices: Iterable[Mapping[int, int]]) -> FloatInputs | None:
+    random = np.random.default_rng(seed)
+    for new in choices:
         leaves = [_resized(random, leaf, new) if is_array(leaf) and leaf.shape else leaf for leaf in rule.leaves]
         changed = rule.of_leaves(leaves)
         if _accepted(changed):

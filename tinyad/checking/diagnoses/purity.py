@@ -33,10 +33,10 @@ class Observed:
         wrote_gy: how many entries of the upstream gradient backward changed.
         values: the output of two forwards on the same inputs.
         first, again: what backward returned for one cache, called twice.
+        kept: ``again`` as it is after a third call, where it is not copied.
         fresh: after a second forward on the same inputs.
         late: for the first cache, after a forward on other inputs; None if there are no others.
         other: for these other inputs.
-        kept: ``first`` as it is after the later calls, where it is not copied.
         shared: pairs of names of what shares memory.
         forwards: how often backward called forward beside the given inputs: with small changes of them.
         sizes: entries of the inputs.
@@ -64,39 +64,38 @@ def observe(trial: Trial) -> Observed:
     Raises:
         Raised, WrongCount: by the rule.
     """
-    rule = trial.rule
+    rule, xs = trial.rule, trial.handed
     assert isinstance(rule, Pair)
-    xs = rule.in_float64()
-    y, back = rule.run(*xs)
-    after_forward = [_changed(x, given) for x, given in zip(xs, rule.values, strict=True)]
+    y, back = trial.run
     y = unwrap(y)
     value = np.array(asnumpy(y))
     gy = module_of(y).array(trial.gy.reshape(np.shape(y)), dtype=getattr(y, "dtype", None))
     given_gy = module_of(gy).array(gy)
     with _Calls(rule.forward, rule.values) as calls:
         returned = back(gy)
-    first = _copies(returned)
+    again = _copies(returned)
     shared = _shared(returned, gy, xs, rule.words)
     wrote_gy = _changed(gy, given_gy)
-    again = _copies(back(module_of(gy).array(given_gy)))
-    after_backward = [
-        _changed(x, given) if not before else 0 for x, given, before in zip(xs, rule.values, after_forward, strict=True)
-    ]
-    y2, back2 = rule.run(*rule.in_float64())
+    back(module_of(gy).array(given_gy))
+    kept = _copies(returned)
+    fresh_xs = rule.in_float64()
+    y2, back2 = rule.run(*fresh_xs)
+    forward_wrote = [_changed(x, given) for x, given in zip(fresh_xs, rule.values, strict=True)]
+    both_wrote = [_changed(x, given) for x, given in zip(xs, rule.values, strict=True)]
     fresh = _copies(back2(module_of(gy).array(given_gy)))
     late, other = _after_other(trial, given_gy)
     return Observed(
         words=rule.words,
-        forward_wrote=after_forward,
-        backward_wrote=after_backward,
+        forward_wrote=forward_wrote,
+        backward_wrote=[0 if by_forward else both for by_forward, both in zip(forward_wrote, both_wrote, strict=True)],
         wrote_gy=wrote_gy,
         values=(value, np.array(asnumpy(unwrap(y2)))),
-        first=first,
+        first=_copies(trial.first),
         again=again,
         fresh=fresh,
         late=late,
         other=other,
-        kept=_copies(returned),
+        kept=kept,
         shared=shared,
         forwards=calls.count,
         sizes=[int(np.size(value)) for value in rule.values],
@@ -105,11 +104,11 @@ def observe(trial: Trial) -> Observed:
 
 def _after_other(trial: Trial, gy: Any) -> tuple[list[Any] | None, list[Any] | None]:
     """What backward returns for a cache after forward has run on other inputs, and for those."""
-    rule, elsewhere = trial.rule, trial.another
+    elsewhere = trial.another
     if elsewhere is None:
         return None, None
     try:
-        _, back = rule.run(*rule.in_float64())
+        back = trial.run[1]
         _, back_there = elsewhere.rule.run(*elsewhere.rule.in_float64())
         late = _copies(back(module_of(gy).array(gy)))
         return late, _copies(back_there(module_of(gy).array(gy)))
@@ -237,7 +236,7 @@ def not_reentrant(o: Observed) -> Finding | None:
             "gradients accumulate from call to call: start from zeros in each",
             {"ratio": ratio},
         )
-    if not _equal(o.first, o.kept) and not o.wrote_gy:
+    if not _equal(o.again, o.kept) and not o.wrote_gy:
         return Finding(
             "a later call of backward changes the gradients that an earlier one returned",
             "backward writes into one array that it keeps and returns each time: make a new one in each call",
@@ -248,7 +247,7 @@ def not_reentrant(o: Observed) -> Finding | None:
 
 def stale_cache(o: Observed) -> Finding | None:
     """Backward of one call depends on a later forward."""
-    if o.late is None or _equal(o.first, o.late) or not _equal(o.first, o.fresh):
+    if o.late is None or _equal(o.first, o.late) or not (_equal(o.first, o.fresh) and _equal(o.first, o.again)):
         return None
     newest = o.other is not None and _equal(o.other, o.late)
     fact = "backward of a call changes after a later forward on other inputs"
