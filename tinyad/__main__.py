@@ -8,7 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tinyad.checking.command import add_check
 from tinyad.checking.grading.cli import add_commands as add_grading
+from tinyad.version import __version__
 
 if TYPE_CHECKING:
     from tinyad.doctor import Findings
@@ -17,7 +19,10 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 if it did what was asked, 1 if it could not, 2 if it was asked wrongly."""
+    """Run a command; the exit status is 0 if it did what was asked, 1 if it could not, 2 if it was asked wrongly.
+
+    The commands for gradients have two more: 3 if the code they were given raised, 4 if they failed themselves.
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command is None:
@@ -38,9 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tinyad", description="Automatic differentiation in NumPy.")
+    parser.add_argument("--version", action="version", version=f"tinyad {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
     _add_demo(commands)
     _add_doctor(commands)
+    add_check(commands)
     add_grading(commands)
     return parser
 
