@@ -132,6 +132,7 @@ class Assignment:
             failed and nothing else. On Gradescope the total waits for the last result that is shown.
         private: more files that students' code must not read. The file of the assignment, and modules that it imports from
             beside it, always are.
+        handout: more files from beside the assignment's that students get, data for instance.
 
     Raises:
         TypeError, ValueError: an argument is not what is expected; the message names it.
@@ -158,6 +159,7 @@ class Assignment:
         allow_differences: bool = False,
         hidden: str = "after_published",
         private: Sequence[str | Path] = (),
+        handout: Sequence[str | Path] = (),
     ) -> None:
         _require("name", name, isinstance(name, str) and bool(name.strip()), "a non-empty string")
         _require("points", points, points is None or _positive(points), "a positive number")
@@ -177,6 +179,7 @@ class Assignment:
         self.limits = Limits(wall=wall, memory=memory)
         self.foreign = tuple(package for package in FOREIGN if package not in allow)
         self.private = tuple(Path(path) for path in private)
+        self.handout = tuple(Path(path) for path in handout)
         self.items: list[Item] = []
 
     # -- what is graded

@@ -44,7 +44,7 @@ from .screen import screen
 from .submission import STATUSES, Ended, Failed, Submission
 from .training import grade_training
 
-__all__ = ["grade"]
+__all__ = ["case_name", "earned", "grade", "judge", "name_number"]
 
 CONTRACT = {f"D{k:02}" for k in range(1, 11)}
 PURITY = {f"D{k:02}" for k in range(11, 18)}
@@ -179,28 +179,30 @@ def _grade_rule(assignment: Assignment, rule: Rule, tests: list[TestResult], stu
     hanging = ""
     for k, case in enumerate(rule.cases):
         for j, kwargs in enumerate(rule.kwargs):
-            result = CaseResult(_case_name(case, kwargs, len(rule.kwargs)))
+            result = CaseResult(case_name(case, kwargs, len(rule.kwargs)))
             if hanging:
                 result.status, result.statements = "not run", [f"not tried, because {hanging} timed out"]
             else:
-                _grade_case(assignment, rule, case, kwargs, [assignment.seed, _number(rule.name), k, j], student, result)
+                _grade_case(assignment, rule, case, kwargs, [assignment.seed, name_number(rule.name), k, j], student, result)
                 hanging = result.name if result.status == "timed out" else ""
             next(test for test in tests if test.hidden == case.hidden).cases.append(result)
     for test in tests:
-        earned = np.mean([_earned(rule, result) for result in test.cases])
-        test.settle(float(earned) * test.points, _told(assignment, test))
+        share = np.mean([earned(rule, result) for result in test.cases])
+        test.settle(float(share) * test.points, _told(assignment, test))
 
 
-def _earned(rule: Rule, result: CaseResult) -> float:
+def earned(rule: Rule, result: CaseResult) -> float:
+    """The share of a rule's points that a case earns."""
     return sum(rule.weights[part] * share for part, share in result.shares.items())
 
 
-def _number(name: str) -> int:
+def name_number(name: str) -> int:
     """A number for a name, the same in every process."""
     return zlib.crc32(name.encode())
 
 
-def _case_name(case: Case, kwargs: Mapping[str, Any], count: int) -> str:
+def case_name(case: Case, kwargs: Mapping[str, Any], count: int) -> str:
+    """A case's name, with the keyword arguments if there are several sets of them."""
     listed = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
     return f"{case.name}; {listed}" if listed and count > 1 else case.name
 
@@ -233,7 +235,7 @@ def _grade_case(
             _share(result, "forward", 1.0)
         student.failures.clear()
         report = _checked(rule, forward, backward, kwargs, case.inputs(seed), assignment)
-        _judge(result, report, case.inputs(seed), assignment.feedback)
+        judge(result, report, case.inputs(seed), assignment.feedback)
         if student.failures and "D01" in (diagnosis["id"] for diagnosis in result.diagnoses):
             result.status = student.failures[0]
         if _nearly_right(report) and not assignment.allow_differences:
@@ -276,7 +278,7 @@ def _checked(
     return report
 
 
-def _judge(result: CaseResult, report: Report, inputs: tuple[Any, ...], level: str) -> None:
+def judge(result: CaseResult, report: Report, inputs: tuple[Any, ...], level: str) -> None:
     """The shares that a report earns, and what is said of it. What was not looked at is not earned."""
     errors = [diagnosis for diagnosis in report.diagnoses if diagnosis.error]
     ids = {diagnosis.id for diagnosis in errors}
@@ -350,9 +352,9 @@ def _try_reference(assignment: Assignment, rule: Rule) -> None:
     """Raise ValueError if a case cannot be drawn, or the reference raises or gives no finite array there."""
     for k, case in enumerate(rule.cases):
         for j, kwargs in enumerate(rule.kwargs):
-            where = f"rule {rule.name!r} at {_case_name(case, kwargs, len(rule.kwargs))}"
+            where = f"rule {rule.name!r} at {case_name(case, kwargs, len(rule.kwargs))}"
             try:
-                inputs = case.inputs([assignment.seed, _number(rule.name), k, j])
+                inputs = case.inputs([assignment.seed, name_number(rule.name), k, j])
                 y = rule.forward_of_reference(kwargs)(*inputs)
             except Exception as error:
                 raise ValueError(f"{where}: the case or the reference raised {type(error).__name__}: {error}") from error
