@@ -12,8 +12,9 @@ There are three kinds of jail, and `choose` takes the first that works here:
   Graded by root, the worker also becomes a user that owns nothing, if such a one can read Python and NumPy.
 - *user* (root, with a user ``student``: containers of Gradescope, where namespaces are not allowed): the worker
   becomes that user; files that others may not read are safe from it; what it leaves behind is ended by user.
-- *session* (all others): the worker is a session of its own, which is ended as a group. A child that leaves the
-  session outlives it, and the files of the user who grades are open to it: a warning says so.
+- *session* (all others): the worker is a session of its own, which is ended as a group. What leaves the session is
+  looked for in /proc, where there is one, by its environment; a child that changes that as well outlives the worker. And
+  the files of the user who grades are open to it: a warning says so.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -356,46 +357,46 @@ def _give(home: Path, user: tuple[int, int]) -> None:
 def _kill_all(cell: Cell) -> None:
     """End a worker with all it started, however it resists.
 
-    Killing ``unshare`` kills the first process of its namespace, and the kernel all others with it.
+    Killing ``unshare`` kills the first process of its namespace, and the kernel all others with it. Elsewhere there is its
+    session; and what left the session is still known by its user, or by its environment, which names the worker's home.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(cell.process.pid, signal.SIGKILL)
     if cell.jail.user is not None:
-        _kill_user(cell.jail.user[0], cell.started)
+        _kill_each(cell, lambda pid: os.stat(f"/proc/{pid}").st_uid == (cell.jail.user or (0, 0))[0])
+    elif cell.jail.kind == "session":
+        mark = f"HOME={cell.jail.folder(cell.folder)}\0".encode()
+        _kill_each(cell, lambda pid: mark in Path(f"/proc/{pid}/environ").read_bytes())
 
 
-def _kill_user(uid: int, since: float) -> None:
-    """Kill the processes of a user that started after a worker did; again, until there are none."""
+def _kill_each(cell: Cell, is_ours: Callable[[int], bool]) -> None:
+    """Kill the processes that are a worker's and started after it; again, until there are none. It takes a /proc to see them."""
     for _ in range(100):
-        found = [pid for pid in _processes_of(uid) if _start_time(pid) >= since]
+        found = [pid for pid in _running_since(cell.started) if _is(is_ours, pid)]
         for pid in found:
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         if not found:
             return
         time.sleep(0.01)
 
 
-def _processes_of(uid: int) -> list[int]:
-    """The running processes of a user. Without /proc there are none to be found."""
-    found = []
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        try:
-            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == uid and _state(int(name)) != "Z":
-                found.append(int(name))
-        except OSError:
-            continue
-    return found
+def _is(condition: Callable[[int], bool], pid: int) -> bool:
+    """Whether a condition holds for a process that may be gone meanwhile, or be none of ours to look at."""
+    try:
+        return condition(pid)
+    except OSError:
+        return False
+
+
+def _running_since(moment: float) -> list[int]:
+    """The processes that started then or later and still run."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc") else []
+    return [pid for pid in pids if _start_time(pid) >= moment and _is(lambda pid: _fields(pid)[0] != "Z", pid)]
 
 
 def _fields(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _state(pid: int) -> str:
-    return _fields(pid)[0]
 
 
 def _start_time(pid: int) -> float:
