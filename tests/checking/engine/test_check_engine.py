@@ -471,6 +471,14 @@ def test_an_exception_is_said_once_with_its_line():
     assert wrong.name == "x.tanh()" and "NameError" in wrong.fact and "undefined" in wrong.hint
 
 
+def test_a_property_that_raises_is_an_operation_that_raises():
+    def transposed(self):
+        raise NotImplementedError("not yet written")
+
+    wrong = [d for d in ad.check_engine(spoilt(Tensor, T=property(transposed)), raises=False).diagnoses if d.error]
+    assert [d.name for d in wrong] == ["x.T"] and "not yet written" in wrong[0].fact
+
+
 def test_a_backward_that_raises_on_small_graphs():
     def back(self):
         raise ValueError("no")

@@ -174,7 +174,7 @@ class LocalDriver:
         """Whether the engine's objects have an operation."""
         example = self._example()
         names = (OPERATORS[op][1],) if op in OPERATORS else ("T", "transpose") if op == "transpose" else (op,)
-        return any(getattr(example, name, None) is not None for name in names)
+        return any(_has(example, name) for name in names)
 
     def _example(self) -> Handle:
         for value in (1.0, np.ones((2, 2))):
@@ -298,6 +298,14 @@ def _reshape(value: Any, shape: tuple[int, ...]) -> Any:
         return value.reshape(*shape)
     except TypeError:  # it wants them as a tuple
         return value.reshape(shape)
+
+
+def _has(value: Any, name: str) -> bool:
+    """Whether there is an attribute, and not None. A property that raises is there; what it raises is said when it is used."""
+    try:
+        return getattr(value, name, None) is not None
+    except Exception:
+        return True
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
