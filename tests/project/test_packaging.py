@@ -141,7 +141,7 @@ def test_wheel_holds_every_python_file_and_the_type_marker(wheel):
     with zipfile.ZipFile(wheel) as archive:
         packed = {PurePosixPath(name) for name in archive.namelist()}
     packed = {path for path in packed if not path.parts[0].endswith(".dist-info")}
-    assert packed == {*python_files(), PurePosixPath("tinyad/py.typed")}
+    assert packed == {*python_files(), PurePosixPath("tinyad/py.typed"), PurePosixPath("pytest_tinyad.py")}
 
 
 def test_every_module_imports_with_numpy_alone_beside_foreign_models_and_optim(installed_python, tmp_path):
