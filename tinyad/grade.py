@@ -46,6 +46,22 @@ from .checking.grading.assignment import Assignment
 from .checking.grading.cases import Case, case, hidden, shapes
 from .checking.grading.grade import grade
 from .checking.grading.loading import load_assignment
+from .checking.grading.points import Points, grade_here, points
 from .checking.grading.results import Grade, TestResult
+from .checking.grading.visible import check_visible
 
-__all__ = ["Assignment", "Case", "Grade", "TestResult", "case", "grade", "hidden", "load_assignment", "shapes"]
+__all__ = [
+    "Assignment",
+    "Case",
+    "Grade",
+    "Points",
+    "TestResult",
+    "case",
+    "check_visible",
+    "grade",
+    "grade_here",
+    "hidden",
+    "load_assignment",
+    "points",
+    "shapes",
+]

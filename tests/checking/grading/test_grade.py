@@ -227,6 +227,25 @@ def test_an_error_of_the_grader_is_not_the_students(tmp_path, monkeypatch):
     assert any("ZeroDivisionError: in the grader" in text for text in grade.for_teacher)
 
 
+ANYTHING = [
+    "gy * np.inf", "gy * 1e308 * 10", "np.full(gy.shape, 1e308)", "gy * 1e-320", "gy.astype(complex)", "gy > 0", "np.zeros(0)",
+    "np.zeros((0, 3))", "np.float64(3)", "3", "True", "'x'", "{'a': gy}", "((gy,),)", "[gy]", "np.array(5)",
+    "gy.astype(np.float16)", "np.full(gy.shape, 2**63 - 1)", "(None,)", "()", "np.ma.masked_array(gy)", "gy.astype(np.longdouble)", "np.array(['a'])",
+    "np.matrix(np.ones((2, 2)))", "float('nan')", "gy[..., None]", "gy.T", "10**400", "lambda: 1", "(x for x in [1])", "Ellipsis",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("returned", ANYTHING)
+@pytest.mark.parametrize("stage", ["y = np.tanh(x)", "return gy * (1 - y**2)"])
+def test_anything_that_is_returned_is_graded(tmp_path, stage, returned):
+    returned = returned if stage.startswith("return") else returned.replace("gy", "x")
+    hw = one_rule(np.tanh, tg.shapes((5, 3)))
+    source = TANH.replace(stage, f"{stage.split(' ')[0]} {'= ' * stage.startswith('y')}{returned}")
+    grade = graded(tmp_path, hw, ops=source)
+    assert grade.tests[0].status in ("failed", "partly") and grade.score <= 4
+
+
 # ---- the same again
 
 

@@ -175,7 +175,7 @@ def test_finite_differences_are_void(tmp_path, how):
     grade = graded(tmp_path, tanh=TANH + DIFFERENCES[how])
     assert scores(grade) == [0, 0, 3]
     assert [test.status for test in grade.tests] == ["void", "void", "passed"]
-    assert "finite differences" in grade.tests[0].output and "D17" in grade.tests[0].output
+    assert "finite differences" in grade.tests[0].output and grade.tests[0].tags[0] == "D17"
 
 
 def test_finite_differences_can_be_allowed(tmp_path):

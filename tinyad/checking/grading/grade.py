@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 import time
 import traceback
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -151,9 +152,10 @@ def _grade_item(assignment: Assignment, item: Item, tests: list[TestResult], stu
         for test in tests:
             test.settle(0.0, text, "not run")
         graded.for_teacher.append(f"{item.name}: {''.join(traceback.format_exception(error))}")
-    if reason := _void(assignment, student):
-        for test in tests:
-            test.settle(0.0, f"worth 0: {reason}\n{test.output}", "void")
+    tag, reason = _void(assignment, student)
+    for test in tests if tag else ():
+        test.void = tag
+        test.settle(0.0, f"worth 0: {reason}\n{test.output}", "void")
     graded.for_teacher += [f"{item.name}: {remark}" for remark in student.advice]
     if student.log:
         graded.for_teacher.append(f"{item.name} printed:\n{student.printed()}")
@@ -163,15 +165,14 @@ def _ended(error: Failed | Ended) -> str:
     return f"{STATUSES[error.status]}: {error.text}"
 
 
-def _void(assignment: Assignment, student: Submission) -> str:
-    """Why an item is worth nothing however right its numbers are."""
+def _void(assignment: Assignment, student: Submission) -> tuple[str, str]:
+    """Why an item is worth nothing however right its numbers are: a tag and a sentence, both empty if nothing speaks for it."""
     if student.imported:
         listed = ", ".join(student.imported)
-        return f"the code imports {listed}, which computes derivatives by itself. Write the derivative in NumPy."
-    if student.called_forward and not assignment.allow_differences:
-        how = next(iter(student.called_forward))
-        return f"backward calls forward at other points ({how}): these are finite differences. Write the derivative itself.   [D17]"
-    return ""
+        return "import", f"the code imports {listed}, which computes derivatives by itself. Write the derivative in NumPy."
+    if student.differences and not assignment.allow_differences:
+        return "D17", f"{student.differences}: these are finite differences. Write the derivative itself.   [D17 fd_backward]"
+    return "", ""
 
 
 def _grade_rule(assignment: Assignment, rule: Rule, tests: list[TestResult], student: Submission) -> None:
@@ -274,7 +275,9 @@ def _checked(
         reference = (lambda *xs: rule.reference(*xs, **kwargs), rule.reference_backward)
     ordered = backward if rule.calling == "cache_dout" else lambda gy, cache: backward(cache, gy)
     settings = {"calling": rule.calling, "reference": reference, "seed": assignment.seed, "name": rule.name}
-    report: Report = check_rule(forward, ordered, *inputs, raises=False, **settings)
+    with warnings.catch_warnings():  # of numbers that students return, it is the report that speaks
+        warnings.simplefilter("ignore")
+        report: Report = check_rule(forward, ordered, *inputs, raises=False, **settings)
     return report
 
 
@@ -316,8 +319,8 @@ def _nearly_right(report: Report) -> bool:
 def _look_for_differences(forward: Any, backward: Any, inputs: tuple[Any, ...], student: Submission) -> None:
     """Note the mark of finite differences, if the gradients bear it."""
     if step := finite_differences(forward, backward, inputs):
-        found = f"its gradients are differences of forward with the step {step:g}, to the last bit"
-        student.called_forward.setdefault(found, None)
+        found = f"backward's gradients are differences of forward with the step {step:g}, to the last bit"
+        student.differences = student.differences or found
 
 
 # ---- what students are told

@@ -55,6 +55,7 @@ class TestResult:
         score: that was earned.
         hidden: whether it is of hidden cases.
         status: "passed", "partly", "failed", "void" (worth 0 because of how it was done) or "not run".
+        void: why it is void, as a tag.
         output: what the student is told.
         cases: what was found at each.
     """
@@ -68,6 +69,7 @@ class TestResult:
     hidden: bool = False
     score: float = 0.0
     status: str = "not run"
+    void: str = ""
     output: str = NOT_RUN
     cases: list[CaseResult] = field(default_factory=list)
 
@@ -82,7 +84,7 @@ class TestResult:
     def tags(self) -> list[str]:
         """The mistakes that were named, by their numbers in the catalogue."""
         found = [diagnosis["id"] for case in self.cases for diagnosis in case.diagnoses if diagnosis.get("error")]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*([self.void] if self.void else []), *found]))
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""

@@ -25,7 +25,7 @@ __all__ = ["FOREIGN", "STATUSES", "Ended", "Failed", "Handle", "Submission"]
 
 FOREIGN = (
     "torch", "jax", "jaxlib", "autograd", "tensorflow", "keras", "tinyad", "mygrad", "tinygrad", "micrograd", "theano",
-    "pytensor", "aesara", "chainer", "paddle", "mxnet", "casadi", "sympy", "numdifftools", "cupy", "algopy", "autodiff",
+    "pytensor", "aesara", "chainer", "paddle", "mxnet", "casadi", "sympy", "numdifftools", "algopy", "autodiff",
 )  # fmt: skip
 """Packages that compute derivatives by themselves."""
 
@@ -111,7 +111,7 @@ class Submission:
         deadline: on `time.monotonic`, after which every question is answered by `Ended`.
         advice: remarks of the worker. They are worth no more than the worker.
         imported: packages of `FOREIGN` that were imported.
-        called_forward: what was said of calls of forward inside of backward.
+        differences: what speaks for finite differences of forward in backward; empty if nothing does.
         failures: the statuses of the calls that gave no value.
         log: the first bytes of what was printed.
     """
@@ -125,7 +125,7 @@ class Submission:
     foreign: Sequence[str] = FOREIGN
     advice: dict[str, None] = field(default_factory=dict)
     imported: dict[str, None] = field(default_factory=dict)
-    called_forward: dict[str, None] = field(default_factory=dict)
+    differences: str = ""
     failures: list[str] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
     _cell: Cell | None = None
@@ -275,8 +275,8 @@ class Submission:
         match note:
             case ("import", str(package)) if package in self.foreign:
                 self._remark(self.imported, [package])
-            case ("forward_called", str(how)):
-                self._remark(self.called_forward, [how])
+            case ("forward_called", int(count)):
+                self.differences = self.differences or f"backward calls forward at {count} points near by"
             case ("event", str(event)):
                 self._remark(self.advice, [f"the code used {event}"])
 

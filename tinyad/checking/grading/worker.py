@@ -183,7 +183,7 @@ class Worker:
         sys.path.insert(0, self.folder)
         report_imports(self.note, set(settings["foreign"]), set(settings["noticed"]))
 
-    def note(self, kind: str, what: str) -> None:
+    def note(self, kind: str, what: str | int) -> None:
         """Tell the grader something at once. In a child that was forked there is nobody to tell."""
         with contextlib.suppress(OSError):
             self.channel.send({"id": -1, "status": "note", "note": (kind, what)})
@@ -263,7 +263,7 @@ class Worker:
         with NearCalls(self.forwards, inputs) as near:
             grads = self._run(name, backward, *pair)
         if near.count:
-            self.note("forward_called", f"{near.count} times in one call of {name}")
+            self.note("forward_called", near.count)
         advice = changes(name, (before,), (gy,), ["the upstream gradient"])
         listed = list(grads) if isinstance(grads, (tuple, list)) else [grads]
         named = [(f"gradient {i}", g) for i, g in enumerate(listed)]
@@ -337,7 +337,7 @@ def report_imports(note: Callable[[str, str], None], foreign: set[str], noticed:
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "import":
             what = ("import", str(args[0]).partition(".")[0])
-            if what[1] not in foreign:
+            if what[1] not in foreign or what in said or not is_there(what[1]):
                 return
         elif event in noticed:
             what = ("event", event)
@@ -348,6 +348,14 @@ def report_imports(note: Callable[[str, str], None], foreign: set[str], noticed:
             note(*what)
 
     sys.addaudithook(hook)
+
+
+def is_there(package: str) -> bool:
+    """Whether a package could be imported: libraries try which others there are."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except Exception:
+        return True
 
 
 class NearCalls:
