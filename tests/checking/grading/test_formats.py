@@ -42,22 +42,23 @@ def test_gradescope(tmp_path):
     results = as_gradescope(graded(tmp_path, tanh="print('a')" + WRONG_TANH))
     assert valid_for_gradescope(results)
     tanh, hidden, affine, teacher = results["tests"]
-    assert [test["score"] for test in results["tests"]] == [1.6, 0.4, 3, 0] and results["score"] == 5
-    assert [test["max_score"] for test in results["tests"]] == [4, 1, 3, 0]
+    assert [test["score"] for test in results["tests"]] == [0.8, 0.4, 3, 0] and results["score"] == 4.2
+    assert [test["max_score"] for test in results["tests"]] == [2, 1, 3, 0]
     assert [test["status"] for test in results["tests"]] == ["failed", "failed", "passed", "passed"]
     assert tanh["tags"] == ["D44"] and tanh["visibility"] == affine["visibility"] == "visible"
     assert hidden["visibility"] == "after_published" and teacher["visibility"] == "hidden"
     assert "tanh printed:\na" in teacher["output"]
-    assert "5" not in results["output"]  # the total waits for the hidden cases
+    assert "4.2" not in results["output"]  # the total waits for the hidden cases
 
 
 def test_json_has_everything_and_no_times(tmp_path):
-    data = json.loads(as_json(graded(tmp_path, tanh=WRONG_TANH)))
+    text = as_json(graded(tmp_path, tanh=WRONG_TANH))
+    data = json.loads(text)
     assert {"schema", "tinyad", "numpy", "seed", "tests", "stages", "score", "points"} <= set(data)
     case = data["tests"][0]["cases"][0]
     assert {"id", "tier", "residual", "args"} <= set(case["diagnoses"][0])
     assert case["shares"] == {"contract": 1, "forward": 1, "purity": 0, "values": 0}
-    assert not any("time" in key for key in data) and str(tmp_path) not in as_json(graded(tmp_path, tanh=WRONG_TANH))
+    assert not any("time" in key for key in data) and str(tmp_path) not in text
 
 
 @pytest.mark.parametrize("name", FORMATS)

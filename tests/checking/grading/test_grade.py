@@ -64,7 +64,7 @@ def test_a_rule_with_side_effects_that_show_in_numbers_loses_purity(tmp_path):
 
 def test_side_effects_that_only_the_worker_sees_cost_nothing(tmp_path):
     grade = graded(tmp_path, tanh=TANH.replace("    return gy * (1", "    gy *= 1 - y**2\n    return gy\n    return gy * (1"))
-    assert scores(grade) == [4, 1, 3]
+    assert scores(grade) == [2, 1, 3]
     assert "backward wrote into the upstream gradient" in grade.tests[0].output
     assert any("shares its memory with the upstream gradient" in text for text in grade.for_teacher)
 
@@ -83,8 +83,8 @@ def test_a_wrong_forward_earns_nothing_and_says_where(tmp_path):
 
 def test_a_share_of_the_cases(tmp_path):
     grade = graded(tmp_path, tanh=TANH.replace("gy * (1 - y**2)", "gy * (1 - y**2) * (1 if y.ndim == 2 else 2)"))
-    assert [case.passed for case in grade.tests[0].cases] == [True, True, False, False]
-    assert scores(grade)[0] == pytest.approx(4 * (2 + 2 * 0.4) / 4)
+    assert [case.passed for case in grade.tests[0].cases] == [True, False]
+    assert scores(grade)[0] == pytest.approx(2 * (1 + 0.4) / 2)
 
 
 def test_weights_and_keyword_arguments(tmp_path):
@@ -165,22 +165,21 @@ def backward(cache, gy):
 
 def test_the_report_says_why_and_each_thing_once(tmp_path):
     output = graded(tmp_path, tanh=WRONG_TANH).tests[0].output
-    assert output.startswith("0 of 4 cases pass\n\n(5, 3): forward 100%, contract 100%, values 0%, purity 0%\n")
+    assert output.startswith("0 of 2 cases pass\n\n(5, 3): forward 100%, contract 100%, values 0%, purity 0%\n")
     assert "D44" in output and "likely" in output
     said = [line for line in output.splitlines() if "input 0 'x'" in line]
     assert len(said) == len(set(said))
 
 
 def test_feedback_is_chosen_by_the_author(tmp_path):
-    lengths = [len(graded(tmp_path, assignment(feedback=level), tanh=WRONG_TANH).tests[0].output) for level in ("fact", "hint")]
-    assert lengths[0] < lengths[1]
-    assert "likely" not in graded(tmp_path, assignment(feedback="fact"), tanh=WRONG_TANH).tests[0].output
+    fact, hint = (graded(tmp_path, assignment(feedback=level), tanh=WRONG_TANH).tests[0].output for level in ("fact", "hint"))
+    assert len(fact) < len(hint) and "likely" in hint and "likely" not in fact
 
 
 def test_hidden_cases_that_are_visible_tell_how_many_and_nothing_else(tmp_path):
     grade = graded(tmp_path, assignment(hidden="visible"), tanh=WRONG_TANH)
     assert grade.tests[1].output == "0 of 1 cases pass"
-    assert len(graded(tmp_path, tanh=WRONG_TANH).tests[1].output) > 50
+    assert len(grade.tests[0].output) > 50
 
 
 def test_an_exception_is_reported_with_its_line_and_shapes(tmp_path):
@@ -195,8 +194,8 @@ def test_stages_number_the_tests_and_have_their_own_sums(tmp_path):
     hw.items = [replace(item, stage=stage) for item, stage in zip(hw.items, ("part 1", "part 2"), strict=True)]
     grade = graded(tmp_path, hw, tanh=WRONG_TANH)
     assert [test.number for test in grade.tests] == ["1.1", "1.1h", "2.1"]
-    assert grade.stages() == {"part 1": (2, 5), "part 2": (3, 3)}
-    assert "  2/5  part 1" in str(grade)
+    assert grade.stages() == {"part 1": (1.2, 3), "part 2": (3, 3)}
+    assert "  1.2/3  part 1" in str(grade)
 
 
 # ---- the grader's own mistakes
@@ -228,10 +227,11 @@ def test_an_error_of_the_grader_is_not_the_students(tmp_path, monkeypatch):
 
 
 ANYTHING = [
-    "gy * np.inf", "gy * 1e308 * 10", "np.full(gy.shape, 1e308)", "gy * 1e-320", "gy.astype(complex)", "gy > 0", "np.zeros(0)",
-    "np.zeros((0, 3))", "np.float64(3)", "3", "True", "'x'", "{'a': gy}", "((gy,),)", "[gy]", "np.array(5)",
-    "gy.astype(np.float16)", "np.full(gy.shape, 2**63 - 1)", "(None,)", "()", "np.ma.masked_array(gy)", "gy.astype(np.longdouble)", "np.array(['a'])",
-    "np.matrix(np.ones((2, 2)))", "float('nan')", "gy[..., None]", "gy.T", "10**400", "lambda: 1", "(x for x in [1])", "Ellipsis",
+    "gy * np.inf", "gy * 1e308 * 10", "np.full(gy.shape, 1e308)", "gy * 1e-320", "gy.astype(complex)", "gy > 0",
+    "np.zeros(0)", "np.zeros((0, 3))", "np.float64(3)", "3", "True", "'x'", "{'a': gy}", "((gy,),)", "[gy]",
+    "np.array(5)", "gy.astype(np.float16)", "np.full(gy.shape, 2**63 - 1)", "(None,)", "()", "np.ma.masked_array(gy)",
+    "gy.astype(np.longdouble)", "np.array(['a'])", "np.matrix(np.ones((2, 2)))", "float('nan')", "gy[..., None]",
+    "gy.T", "10**400", "lambda: 1", "(x for x in [1])", "Ellipsis",
 ]  # fmt: skip
 
 
@@ -280,7 +280,7 @@ def test_the_kind_of_jail_changes_no_score(tmp_path):
         grade = tg.grade(assignment(), submission(tmp_path, tanh=WRONG_TANH), jail=jail)
         assert grade.notes == [jail.warning] * bool(jail.warning)
         found.add(as_json(replace(grade, notes=[])))
-    assert len(found) == 1 and scores(grade) == [1.6, 0.4, 3]
+    assert len(found) == 1 and scores(grade) == [0.8, 0.4, 3]
 
 
 # ---- its parts

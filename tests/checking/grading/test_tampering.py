@@ -10,7 +10,7 @@ from tests.checking.grading.students import TANH, WRONG_TANH, assignment, graded
 from tinyad.checking.grading.gradescope import write_gradescope
 from tinyad.checking.grading.jail import choose
 
-HONEST = [1.6, 0.4, 3]  # of the wrong rule: forward and contract
+HONEST = [0.8, 0.4, 3]  # of the wrong rule: forward and contract
 
 LIAR = """
 class Liar(np.ndarray):
@@ -112,13 +112,13 @@ def test_a_wrong_rule_stays_wrong(tmp_path, attack):
 def test_a_pickle_is_never_opened(tmp_path):
     opened = tmp_path / "opened"
     grade = graded(tmp_path / "attack", tanh=TANH + PICKLE.replace("PATH", str(opened)))
-    assert scores(grade) == [0.8, 0.2, 3]
+    assert scores(grade) == [0.4, 0.2, 3]
     assert not opened.exists()
     assert "tanh.Bomb: only arrays" in grade.tests[0].output
 
 
 def test_an_exit_without_traceback_is_no_success(tmp_path):
-    assert scores(graded(tmp_path, tanh=TANH + SILENT)) == [0.8, 0.2, 3]
+    assert scores(graded(tmp_path, tanh=TANH + SILENT)) == [0.4, 0.2, 3]
 
 
 def test_forward_and_backward_changed_together_are_both_wrong(tmp_path):
@@ -153,7 +153,7 @@ def backward(x, gy):
 DIFFERENCES = {
     "calls of forward": CALLS_FORWARD,
     "calls by another name": RENAMED,
-    **{f"a copy of forward, h = {h}": OWN_COPY.replace("STEP", h) for h in ("1e-4", "1e-5", "1e-6", "2e-7")},
+    **{f"a copy of forward, h = {h}": OWN_COPY.replace("STEP", h) for h in ("1e-4", "1e-6", "2e-7")},
 }
 
 NETWORKS = {
@@ -180,7 +180,7 @@ def test_finite_differences_are_void(tmp_path, how):
 
 def test_finite_differences_can_be_allowed(tmp_path):
     hw = assignment(allow_differences=True)
-    assert scores(graded(tmp_path, hw, tanh=TANH + CALLS_FORWARD)) == [4, 1, 3]
+    assert scores(graded(tmp_path, hw, tanh=TANH + CALLS_FORWARD)) == [2, 1, 3]
 
 
 @pytest.mark.parametrize("how", NETWORKS)
@@ -196,7 +196,7 @@ def test_a_package_of_that_name_in_the_submission_is_void_too(tmp_path):
 
 
 def test_packages_can_be_allowed(tmp_path):
-    assert scores(graded(tmp_path, assignment(allow=("torch",)), tanh="import torch" + TANH, torch="")) == [4, 1, 3]
+    assert scores(graded(tmp_path, assignment(allow=("torch",)), tanh="import torch" + TANH, torch="")) == [2, 1, 3]
 
 
 # ---- files of the author's
@@ -218,7 +218,7 @@ def backward(y, gy):
     folder = submission(tmp_path / "attack", tanh=WRONG_TANH + forged)
     grade = tg.grade(assignment(), folder, lambda grade: write_gradescope(grade, out), covered=(out,))
     assert scores(grade) == HONEST
-    assert json.loads(out.read_text())["score"] == sum(HONEST)
+    assert json.loads(out.read_text())["score"] == pytest.approx(sum(HONEST))
 
 
 HW = """

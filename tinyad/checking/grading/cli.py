@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from ..report import LEVELS
+from .authoring import add_authoring
 from .formats import FORMATS
 from .grade import grade
 from .gradescope import write_zip
@@ -64,6 +65,7 @@ def _grade(arguments: argparse.Namespace) -> int:
 def _add_assign(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     assign = commands.add_parser("assign", help="prepare an assignment", description="Prepare an assignment.")
     actions = assign.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add_authoring(actions)
     zipped = actions.add_parser("zip", help="write the zip that Gradescope builds a grader from")
     zipped.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
     zipped.add_argument("--out", metavar="FILE", help="the zip; by default HW-gradescope.zip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,24 @@ from .assignment import Metric, Training
 from .results import CaseResult, TestResult
 from .submission import Submission
 
-__all__ = ["grade_training"]
+__all__ = ["grade_training", "judged"]
 
 
 def grade_training(item: Training, test: TestResult, student: Submission) -> None:
     """Call the student's function and judge what comes back; errors of the call are the caller's to tell."""
     returned = student.call(item.file, item.names[0], *item.args, **item.kwargs)
-    share, told = _bounded(item.metric, returned) if isinstance(item.metric, Metric) else _judged(item.metric, returned)
+    share, told = judged(item.metric, returned)
     test.cases.append(CaseResult(item.names[0], shares={"metric": share}, statements=[told]))
     test.settle(share * item.points, told)
+
+
+def judged(metric: Metric | Callable[[Any], Any], returned: Any) -> tuple[float, str]:
+    """The share of the points that what was returned earns, and why.
+
+    >>> judged(Metric.parse("loss<0.1"), {"loss": 0.05})
+    (1.0, 'loss = 0.05, as loss < 0.1 is asked for')
+    """
+    return _bounded(metric, returned) if isinstance(metric, Metric) else _by_function(metric, returned)
 
 
 def _bounded(metric: Metric, returned: Any) -> tuple[float, str]:
@@ -38,7 +48,7 @@ def _bounded(metric: Metric, returned: Any) -> tuple[float, str]:
     ), f"{metric.name} = {number:.6g}, {'as' if holds else 'but'} {metric} {'is' if holds else 'was'} asked for"
 
 
-def _judged(judge: Any, returned: Any) -> tuple[float, str]:
+def _by_function(judge: Any, returned: Any) -> tuple[float, str]:
     """What the author's function makes of what came back, which may be anything."""
     try:
         share = _number(judge(returned))
