@@ -22,7 +22,8 @@ def found(Engine, **options):
 
 
 def notes(Engine, **options):
-    return [d.label for d in ad.check_engine(Engine, raises=False, **options).diagnoses if not d.error]
+    """The labels of what is only worth knowing, where nothing is wrong."""
+    return [d.label for d in ad.check_engine(Engine, **options).diagnoses]
 
 
 def spoilt(Engine, **methods):
@@ -59,9 +60,12 @@ class Micrograd(Value):
 
 
 def test_an_engine_as_it_is_usually_taught_passes_with_notes():
-    assert ad.check_engine(Micrograd).passed
     assert notes(Micrograd) == ["deep_chain", "second_backward", "reads_data_late"]
     assert found(Micrograd, strict=True) == ["deep_chain", "second_backward"]
+
+
+def test_tinyads_own_tensors_pass():
+    assert ad.check_engine(ad.tensor, strict=True).function == "tensor"
 
 
 def test_other_names_for_data_and_gradients_that_are_objects():
@@ -110,9 +114,8 @@ def test_an_engine_of_float32_is_held_to_its_precision():
         def __init__(self, data, pairs=()):
             super().__init__(np.asarray(data, np.float32), pairs)
 
-    assert ad.check_engine(Single).passed
-    worse = spoilt(Single, tanh=lambda self: self.result(np.tanh(self.data), (self, lambda g: g * (1 - self.data**2))))
-    assert found(worse) == ["input_for_output"]
+    wrong = spoilt(Single, tanh=lambda self: self.result(np.tanh(self.data), (self, lambda g: g * (1 - self.data**2))))
+    assert found(wrong) == ["input_for_output"]
 
 
 # ---- the eight small graphs
@@ -451,7 +454,7 @@ def test_a_second_backward_shows_what_intermediates_keep():
 
 
 def test_wider_results_than_operands_are_a_note():
-    assert "widened" in notes(Widening) and found(Widening) == []
+    assert "widened" in notes(Widening)
 
 
 def test_what_a_long_graph_raises_is_a_note_with_the_line():
