@@ -94,7 +94,7 @@ def grade(
     deadline = time.monotonic() + assignment.total
     for item in assignment.items:
         with Submission(folder, limits=_limits(assignment, item), jail=jail, seed=assignment.seed) as student:
-            student.covered = (*covered, *assignment.private)
+            student.covered = tuple(path.resolve() for path in (*covered, *assignment.private))  # workers run elsewhere
             student.deadline, student.foreign = deadline, assignment.foreign
             _grade_item(assignment, item, tests[item.name], student, graded)
         write(graded)
