@@ -14,11 +14,23 @@ import numpy as np
 
 from ..backend import asnumpy, is_array, module_of
 from ..tensor import unwrap
-from .comparison import ABSOLUTE, COARSE_FORWARD, ERRORS, RTOL, Comparison, Tolerance, by_entries, compare, takes_every_entry
+from .comparison import (
+    ABSOLUTE,
+    COARSE_FORWARD,
+    ERRORS,
+    RTOL,
+    Comparison,
+    Tolerance,
+    by_entries,
+    compare,
+    slopes_along,
+    takes_every_entry,
+)
 from .differences import NumericJacobian, numeric_jacobian
 from .inputs import EPS, BoolArray, FloatArray, FloatInputs, checked_output, signed
 from .recorded import Recorded
-from .shapes import jittered, resized, shrunk
+from .rule import Raised, WrongCount
+from .shapes import generic, jittered, resized, shrunk
 
 __all__ = ["Evidence", "Trial"]
 
@@ -158,6 +170,23 @@ class Trial:
     @cached_property
     def _evidence(self) -> dict[int, Evidence]:
         return {}
+
+    def factor(self, i: int) -> float | None:
+        """The factor by which the gradient of float input ``i`` is wrong as a whole, from one direction and two cotangents.
+
+        None if the two tell different ones, or the rule raises: then it is no factor, or none of the whole.
+        """
+        direction = generic(np.random.default_rng(self.seed), self.values[i].shape).ravel()
+        try:
+            [slope] = slopes_along(self.rule, self.handed, i, [direction], self.value)
+            ours = [np.asarray(asnumpy(unwrap(self.returned(gy)[i])), np.float64).ravel() @ direction for gy in self.cotangents]
+        except (Raised, WrongCount, ValueError, TypeError):
+            return None
+        right = [float(gy.ravel() @ slope.jacobian.ravel()) for gy in self.cotangents]
+        if not all(right):
+            return None
+        first, second = (float(a / b) for a, b in zip(ours, right, strict=True))
+        return first if abs(first - second) <= 1e-5 * abs(first) else None
 
     # ---- other trials
 

@@ -110,6 +110,7 @@ class FloatInputs:
         names, words: the arrays' names in reports, ``input 0['w'][0]``, and in formulas, ``in0['w'][0]``.
         values: the arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge by.
         raised_to_float32: whether there was a float16 leaf.
+        flat: whether every input is one real array or number.
     """
 
     def __init__(self, name: str, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
@@ -125,6 +126,8 @@ class FloatInputs:
         suffixes = [suffix for found in parts for suffix in found]
         self.paths = [places[i][1] + suffix for i, suffix in zip(self.free, suffixes, strict=True)]
         self.names = [f"input {places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]
+        self.flat = len(self.leaves) == len(inputs) and not any(is_complex(leaf) for leaf in self.leaves)
+        self.flat = self.flat and all(child.kind is None for child in self.structure.children)
         self.words = [f"in{places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]
         given = self._floats()
         self.values = [array.astype(np.float32) if array.dtype == np.float16 else array for array in given]
@@ -138,6 +141,10 @@ class FloatInputs:
     def rebuild(self, floats: Sequence[Any]) -> Any:
         """The inputs with these float arrays."""
         leaves = list(self.leaves)
+        if self.flat:
+            for i, value in zip(self.free, floats, strict=True):
+                leaves[i] = value
+            return tuple(leaves)
         given = iter(floats)
         for i in dict.fromkeys(self.free):
             leaves[i] = from_parts(next(given), next(given)) if is_complex(leaves[i]) else next(given)
@@ -146,6 +153,8 @@ class FloatInputs:
     def __call__(self, *floats: Any) -> Any:
         """f there. If it returns several float arrays, or complex numbers: their entries, one array after the other."""
         out = self.f(*self.rebuild(floats))
+        if is_float_array(out):
+            return out
         found = [part for leaf in tree.leaves(out) for part in _real_parts(leaf)]
         return concat([ravel(leaf) for leaf in found]) if len(found) > 1 else found[0] if found else out
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from ..comparison import slopes_along
 from ..evidence import SAME, Evidence
-from ..inputs import FloatArray
+from ..inputs import BoolArray, FloatArray
 from ..shapes import generic
 from .finding import Entry, Finding, number
 
@@ -18,6 +19,9 @@ __all__ = ["ARGUMENT", "FACTORS", "OPERANDS", "PLAIN_FACTOR", "PRECISION", "TERM
 ROUNDING = (2e-9, 5e-7)  # around what half a unit in the last place of float32 does to a number, 3e-8; float64 gives 1e-16
 
 Function = Callable[[FloatArray], FloatArray]
+IntArray = npt.NDArray[np.intp]
+
+SAMPLES = 7  # entries on which a factor is tried before it is computed
 
 FUNCTIONS: dict[str, Function] = {
     "{}": lambda t: t,
@@ -95,14 +99,47 @@ def _beside(e: Evidence, array: FloatArray) -> list[FloatArray]:
     return found
 
 
-def _functions(named: Iterable[tuple[str, FloatArray]]) -> Iterator[tuple[str, FloatArray]]:
-    """Functions of named arrays, finite ones only."""
+def _multiples(
+    e: Evidence,
+    target: FloatArray,
+    support: BoolArray,
+    named: Iterable[tuple[str, FloatArray]],
+    functions: Mapping[str, Function],
+) -> Iterator[tuple[str, float, FloatArray]]:
+    """The functions of named arrays of which ``target`` is a multiple on the support: name, factor, values there.
+
+    All of them are tried on a few entries first, each function on all arrays at once: that is twenty times faster.
+    """
+    candidates = list(named)
+    if not candidates:
+        return
+    chosen = np.unique(np.linspace(0, target.size - 1, SAMPLES).astype(int))
+    rows, columns = (places[chosen] for places in np.nonzero(support))
+    samples = np.stack([_entries(array, rows, columns) for _, array in candidates])
+    wanted = target[chosen]
+    passed = np.stack([_proportional(function, samples, wanted) for function in functions.values()], axis=1)
+    for k, f in np.argwhere(passed):
+        text, function = list(functions.items())[f]
+        word, array = candidates[k]
+        with np.errstate(all="ignore"):
+            values = np.broadcast_to(function(array), e.J.shape)[support]
+        c = _scale(target, values)
+        if c is not None and e.residual(target, c * values) <= max(SAME, e.noise):
+            yield text.format(word), c, values
+
+
+def _entries(array: FloatArray, rows: IntArray, columns: IntArray) -> FloatArray:
+    """Some entries of an array that stands beside a matrix: a row, a column, or a number."""
+    return np.asarray(array[np.minimum(rows, array.shape[0] - 1), np.minimum(columns, array.shape[1] - 1)])
+
+
+def _proportional(function: Function, samples: FloatArray, wanted: FloatArray) -> BoolArray:
+    """Which rows of samples are, once the function is taken of them, multiples of what is wanted."""
     with np.errstate(all="ignore"):
-        for word, array in named:
-            for text, function in FUNCTIONS.items():
-                values = function(array)
-                if np.isfinite(values).all():
-                    yield text.format(word), values
+        values = function(samples)
+        c = (values @ wanted) / (values * values).sum(axis=1)
+        off = np.abs(wanted - c[:, None] * values).max(axis=1)
+        return np.asarray(np.isfinite(c) & (off <= 1e-4 * np.abs(wanted).max()))
 
 
 # ---- another argument
@@ -168,38 +205,31 @@ def input_for_output(e: Evidence) -> Finding | None:
 
 def plain_factor(e: Evidence) -> Finding | None:
     """A == J times an array of the call, or divided by it."""
-    with np.errstate(all="ignore"):
-        named = [pair for word, a in arrays(e) for pair in ((word, a), (f"1/{word}", 1 / a)) if np.isfinite(pair[1]).all()]
-    return _factor_among(e, named, exact=True)
+    functions = {text: FUNCTIONS[text] for text in ("{}", "1/{}")}
+    return next((found for found, c in _factors(e, arrays(e), functions) if abs(c - 1) < 1e-5), None)
 
 
 def named_factor(e: Evidence) -> Finding | None:
     """A == J times a constant times a function of an array of the call, or of a statistic of one."""
-    return _factor_among(e, _functions(itertools.chain(arrays(e), statistics(e))))
+    found = list(_factors(e, itertools.chain(arrays(e), statistics(e)), FUNCTIONS))
+    return next((finding for finding, c in found if abs(c - 1) < 1e-5), found[0][0] if found else None)
 
 
-def _factor_among(e: Evidence, named: Iterable[tuple[str, FloatArray]], exact: bool = False) -> Finding | None:
-    """The first of the named arrays that is A / J; or, unless ``exact``, the first that is a multiple of it."""
+def _factors(
+    e: Evidence, named: Iterable[tuple[str, FloatArray]], functions: Mapping[str, Function]
+) -> Iterator[tuple[Finding, float]]:
+    """The functions of the named arrays that are multiples of A / J."""
     support = e.nz
     if e.extra.any() or support.sum() < 2 or not e.an.any():
-        return None
+        return
     ratio = e.A[support] / e.J[support]
-    level = float(np.ptp(ratio)) <= 1e-6 * float(np.abs(ratio).max())
-    best: tuple[str, float, float] | None = None
-    for text, values in named:
-        if level and values.size > 1 and np.ptp(values) > 1e-9 * np.abs(values).max():
-            continue  # a factor of the whole gradient, which changes from point to point, is a number of the call
-        values = np.broadcast_to(values, e.J.shape)[support]
-        c = _scale(ratio, values)
-        if c is None:
-            continue
+    if float(np.ptp(ratio)) <= 1e-6 * float(np.abs(ratio).max()):
+        # a factor of the whole gradient, which changes from point to point, is a number of the call
+        named = [(word, a) for word, a in named if a.size == 1 or np.ptp(a) <= 1e-9 * np.abs(a).max()]
+    for text, c, values in _multiples(e, ratio, support, named, functions):
         residual = e.residual(e.A[support], c * values * e.J[support])
-        if residual > max(SAME, e.noise):
-            continue
-        if abs(c - 1) < 1e-5:
-            return _named(e, text, 1.0, residual)
-        best = best or (text, c, residual)
-    return None if best is None or exact else _named(e, *best)
+        if residual <= max(SAME, e.noise):
+            yield _named(e, text, 1.0 if abs(c - 1) < 1e-5 else c, residual), c
 
 
 def _scale(ratio: FloatArray, values: FloatArray) -> float | None:
@@ -270,16 +300,11 @@ def missing_branch(e: Evidence) -> Finding | None:
     single = (support.sum(axis=0) <= 1).all() or (support.sum(axis=1) <= 1).all()
     if support.sum() < 3 or not single or not e.zero(e.D[~support]) or e.zero(e.D):
         return None
-    off, best = e.D[support], None
-    for text, values in itertools.chain([("1", np.ones((1, 1)))], _functions(arrays(e))):
-        values = np.broadcast_to(values, e.J.shape)[support]
-        c = _scale(off, values)
-        if c is None or e.residual(off, c * values) > max(SAME, e.noise):
-            continue
-        if abs(abs(c) - 1) < 1e-5:
-            return _branch(text, c, e.residual(off, c * values))
-        best = best or (text, c, e.residual(off, c * values))
-    return None if best is None else _branch(*best)
+    off = e.D[support]
+    if e.same(off, np.full_like(off, off[0])):
+        return _branch("1", float(off.mean()), e.residual(off, np.full_like(off, off[0])))
+    found = [(text, c, e.residual(off, c * values)) for text, c, values in _multiples(e, off, support, arrays(e), FUNCTIONS)]
+    return next((_branch(*term) for term in found if abs(abs(term[1]) - 1) < 1e-5), _branch(*found[0]) if found else None)
 
 
 def _branch(text: str, c: float, residual: float) -> Finding:

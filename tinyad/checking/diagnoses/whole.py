@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..evidence import Evidence
+from ..evidence import Evidence, Trial
 from ..inputs import FloatArray
 from .finding import Entry, Finding, number
 
@@ -56,19 +56,18 @@ def factor_of(e: Evidence) -> float | None:
     return c if abs(c) > 1e-9 and e.same(e.A, c * e.J) else None
 
 
-def sizes(e: Evidence) -> Iterator[tuple[str, int]]:
+def sizes(trial: Trial, i: int) -> Iterator[tuple[str, int]]:
     """The lengths that a factor may be, with what people write for them."""
-    words = zip(e.trial.rule.words, e.trial.values, strict=True)
-    for word, array in [(e.word, e.x), *((w, a) for w, a in words if w != e.word), ("y", e.y)]:
+    named = list(zip(trial.rule.words, trial.values, strict=True))
+    named = [named[i], *(pair for k, pair in enumerate(named) if k != i), *trial.fixed, ("y", trial.y)]
+    for word, array in named:
         yield from ((f"{word}.shape[{axis}]", length) for axis, length in enumerate(array.shape))
-    for word, array in [(e.word, e.x), *e.others, ("y", e.y)]:
+    for word, array in named:
         if array.ndim > 1:
             yield f"{word}.size", array.size
         if array.ndim > 2:
-            yield from (
-                (f"{word}.shape[{a}]*{word}.shape[{b}]", array.shape[a] * array.shape[b])
-                for a, b in itertools.combinations(range(array.ndim), 2)
-            )
+            for axes in itertools.combinations(range(array.ndim), 2):
+                yield "*".join(f"{word}.shape[{k}]" for k in axes), array.shape[axes[0]] * array.shape[axes[1]]
 
 
 POWERS: dict[str, Callable[[float], float]] = {
@@ -80,10 +79,10 @@ POWERS: dict[str, Callable[[float], float]] = {
 }  # fmt: skip
 
 
-def named_lengths(e: Evidence, c: float) -> list[str]:
-    """The formulas in lengths that give c here."""
+def named_lengths(trial: Trial, i: int, c: float) -> list[str]:
+    """The formulas in lengths that give c in a trial."""
     found = []
-    for word, n in sizes(e):
+    for word, n in sizes(trial, i):
         if n > 2:
             found += [text.format(word) for text, of in POWERS.items() if abs(of(n) - c) < 1e-5 * abs(c)]
     return found
@@ -95,12 +94,11 @@ def factor(e: Evidence) -> Finding | None:
     if c is None or abs(c - 1) < 1e-6:
         return None
     residual = e.residual(e.A, c * e.J)
-    lengths = named_lengths(e, c)
+    lengths = named_lengths(e.trial, e.i, c)
     other = e.trial.elsewhere if lengths else None
-    c2 = factor_of(other.evidence(e.i)) if other is not None else None
+    c2 = other.factor(e.i) if other is not None else None
     if c2 is not None and other is not None:
-        # sizes come in the same order in both trials, so a formula that holds in both is the same text
-        there = named_lengths(other.evidence(e.i), c2)
+        there = named_lengths(other, e.i, c2)
         lengths = [text for text in lengths if text in there]
         if abs(c2 - c) < 1e-5 * abs(c):
             lengths = []
