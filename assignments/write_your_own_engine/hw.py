@@ -92,15 +92,20 @@ OPERATIONS = {
 }
 
 
-def operations(*inputs, operation, **options):
-    """The reference of stage 2."""
-    return OPERATIONS[operation](*inputs, **options)
+def of_one(x, operation, **options):
+    """The reference of stage 2 for operations of one array; reports call it x."""
+    return OPERATIONS[operation](x, **options)
 
 
-def arrays(name, points, cases, kwargs):
+def of_two(a, b, operation):
+    """The reference of stage 2 for operations of two arrays."""
+    return OPERATIONS[operation](a, b)
+
+
+def arrays(name, points, cases, kwargs, reference=of_one):
     """A rule of stage 2."""
     student = "adapters.py:arrays_forward,arrays_backward"
-    hw.rule(name, student, operations, cases=cases, points=points, weights=WEIGHTS, kwargs=kwargs, stage=ARRAYS)
+    hw.rule(name, student, reference, cases=cases, points=points, weights=WEIGHTS, kwargs=kwargs, stage=ARRAYS)
 
 
 hw.engine("arrays.py:Value", points=4, name="array engine", stage=ARRAYS)
@@ -111,10 +116,15 @@ arrays(
     tg.shapes(((5, 3), (3,)), ((5, 3), (5, 1)), ((5, 1), (1, 3)), ((5, 3), ()))
     + tg.hidden(((2, 5, 3), (5, 1)), ((3,), (1, 3))),
     [{"operation": "add"}, {"operation": "mul"}],
+    of_two,
 )
 arrays("entry by entry", 1, tg.shapes((5, 3)), [{"operation": name} for name in ("tanh", "relu", "exp", "x**3")])
 arrays(
-    "matrix product", 2, tg.shapes(((5, 3), (3, 7)), ((4, 4), (4, 4))) + tg.hidden(((1, 3), (3, 2))), [{"operation": "matmul"}]
+    "matrix product",
+    2,
+    tg.shapes(((5, 3), (3, 7)), ((4, 4), (4, 4))) + tg.hidden(((1, 3), (3, 2))),
+    [{"operation": "matmul"}],
+    of_two,
 )
 arrays(
     "reductions",
