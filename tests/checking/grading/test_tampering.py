@@ -253,7 +253,7 @@ forward = solution_forward
 """
     grade = tg.grade(tg.load_assignment(file), submission(tmp_path / "attack", tanh=stolen))
     assert grade.score == 0
-    assert "nothing to steal" in grade.tests[0].output
+    assert "nothing to steal" in grade.tests[0].output or "Permission denied" in grade.tests[0].output
 
 
 def test_a_link_to_the_reference_is_not_followed(tmp_path):
@@ -270,5 +270,6 @@ def test_what_a_worker_writes_elsewhere_is_not_there(tmp_path):
         pytest.skip("this kind of jail leaves the file system as it is, as its warning says")
     outside = tmp_path / "outside"
     grade = graded(tmp_path / "attack", tanh=TANH + f"\nopen({str(outside)!r}, 'w')\n")
-    assert scores(grade) == [0, 0, 3] and "Read-only file system" in grade.tests[0].output
+    assert scores(grade) == [0, 0, 3]
+    assert "Read-only file system" in grade.tests[0].output or "Permission denied" in grade.tests[0].output
     assert not Path(outside).exists()

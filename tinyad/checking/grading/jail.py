@@ -11,7 +11,8 @@ There are three kinds of jail, and `choose` takes the first that works here:
   system that can be read and not written, but for a small folder in memory; and in it the author's files covered by nothing.
   Graded by root, the worker also becomes a user that owns nothing, if such a one can read Python and NumPy.
 - *user* (root, with a user ``student``: containers of Gradescope, where namespaces are not allowed): the worker
-  becomes that user; files that others may not read are safe from it; what it leaves behind is ended by user.
+  becomes that user; files that others may not read are safe from it; what it leaves behind is ended by user, so that one
+  submission is graded at a time.
 - *session* (all others): the worker is a session of its own, which is ended as a group. What leaves the session is
   looked for in /proc, where there is one, by its environment; a child that changes that as well outlives the worker. And
   the files of the user who grades are open to it: a warning says so.
@@ -200,7 +201,7 @@ def choose() -> Jail:
         raise OSError("grading needs a POSIX system (Linux, macOS): use WSL or a container on Windows.")
     root, student = os.geteuid() == 0, _student()
     if shutil.which("unshare"):
-        users = [student or NOBODY] if root and readable_by_others() else []
+        users = [student or NOBODY] if root else []
         tries = [Jail("namespaces", user, True, True) for user in (*users, None)]
         weaker = Jail("namespaces", None, True, False, UNDONE), Jail("namespaces", warning=OPEN)
         for jail in (*tries, *weaker):
@@ -222,33 +223,30 @@ def _student() -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
-def readable_by_others() -> bool:
-    """Whether a user who owns nothing can run Python with NumPy and the worker."""
-    import json as standard
-
-    import numpy
-
-    needed = [Path(os.path.realpath(each)) for each in (sys.executable, standard.__file__, numpy.__file__, WORKER)]
-    folders = {folder for path in needed for folder in path.parents}
-    return all(folder.stat().st_mode & 0o001 for folder in folders) and all(path.stat().st_mode & 0o004 for path in needed)
+# What a jail must hold against, and let through. Arguments: a covered file, Python.
+TRIAL = """
+umount "$1" 2> /dev/null; cat "$1"; echo > "$1.new"; "$2" -I -c "import numpy; print(numpy.__file__)"
+"""
 
 
 def _works(jail: Jail) -> bool:
-    """Whether a jail holds: what is covered is empty, and what is outside cannot be written, in spite of an attempt to undo it."""
+    """Whether this Python and this NumPy run in a jail; and what is covered is empty, and what is outside is not written."""
+    import numpy
+
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         for name in ("given", "run"):
             (home / name).mkdir()
         secret = home / "secret"
         secret.write_text("x")
-        script = 'umount "$1" 2> /dev/null; cat "$1"; echo > "$1.new"; echo done'
-        command = jail.command(["sh", "-c", script, "sh", str(secret)], home, 1 << 20, [secret])
+        command = jail.command(["sh", "-c", TRIAL, "sh", str(secret), sys.executable], home, 1 << 20, [secret])
         try:
-            done = subprocess.run(command, capture_output=True, timeout=10, stdin=subprocess.DEVNULL)
+            done = subprocess.run(command, capture_output=True, timeout=20, stdin=subprocess.DEVNULL, env=environment(home))
         except (OSError, subprocess.TimeoutExpired):
             return False
-        kept = done.stdout == b"done\n" and not (home / "secret.new").exists()
-        return done.stdout.endswith(b"done\n") and (kept or not jail.drops)
+        imported = done.stdout.endswith(f"{numpy.__file__}\n".encode())
+        kept = not done.stdout.startswith(b"x") and not (home / "secret.new").exists()
+        return imported and (kept or not jail.drops)
 
 
 # ---- one worker
@@ -362,8 +360,9 @@ def _kill_all(cell: Cell) -> None:
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(cell.process.pid, signal.SIGKILL)
-    if cell.jail.user is not None:
-        _kill_each(cell, lambda pid: os.stat(f"/proc/{pid}").st_uid == (cell.jail.user or (0, 0))[0])
+    if cell.jail.kind == "user" and cell.jail.user is not None:
+        uid = cell.jail.user[0]
+        _kill_each(cell, lambda pid: os.stat(f"/proc/{pid}").st_uid == uid)
     elif cell.jail.kind == "session":
         mark = f"HOME={cell.jail.folder(cell.folder)}\0".encode()
         _kill_each(cell, lambda pid: mark in Path(f"/proc/{pid}/environ").read_bytes())
