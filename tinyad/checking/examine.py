@@ -258,32 +258,42 @@ def _explain(found: Examination, trial: Trial, i: int, level: str) -> None:
 
 
 def _explain_large(found: Examination, trial: Trial, i: int, level: str) -> None:
-    """Say why the gradient of a large input is wrong: by what is wrong on small arrays, or by where it is wrong."""
-    small = trial.small if level == "full" else None
-    if small is not None and _comparable(small) and small.every_entry and not small.comparisons[i].passed:
-        there = Examination(small, found.trusted)
-        _explain(there, small, i, level)
-        [said] = there.diagnoses
-        shapes = ", ".join(str(value.shape) for value in small.values)
-        seen = f"Seen on arrays of the shapes {shapes}, on which the rule is wrong as well."
-        found.diagnoses.append(replace(said, name=found.name(i), explain="\n".join(filter(None, (said.explain, seen)))))
-        return
+    """Say why the gradient of a large input is wrong: where, if that is in a few places, or else what is wrong on small arrays."""
     located = locate(trial, i)
-    shape, word = trial.values[i].shape, trial.word(i)
+    small = trial.small if level == "full" and not located.complete else None
+    said = _on_small_arrays(found, small, i) if small is not None else None
+    if said is not None:
+        found.diagnoses.append(said)
+        return
+    shape, word, size = trial.values[i].shape, trial.word(i), trial.values[i].size
     named = ", ".join(f"{word}{place}" for place in places(located.entries[:5], shape))
     more = f" and {len(located.entries) - 5} more" if len(located.entries) > 5 else ""
-    many = f"about {100 * located.share:.2g} % of the entries are wrong" if located.share else "more entries are wrong"
+    few = f"{len(located.entries)} of {size} entries {'is' if len(located.entries) == 1 else 'are'} wrong: {named}{more}"
     found.add(
         "D57",
         "unknown",
         Finding(
-            f"{len(located.entries)} of {trial.values[i].size} entries are wrong: {named}{more}" if located.complete else many,
-            "the rest is right" if located.complete else "none of the known mistakes; try it on small arrays",
+            few if located.complete else f"wrong all over: in {100 * located.share:.2g} % of the parts that were looked at",
+            "all others are right" if located.complete else "none of the known mistakes; try it on small arrays",
             {"entries": places(located.entries[:20], shape), "complete": located.complete},
             explain=f"found by {located.tests} directions, of four calls of forward each",
         ),
         i,
     )
+
+
+def _on_small_arrays(found: Examination, small: Trial, i: int) -> Diagnosis | None:
+    """Why the rule is wrong on small arrays; None if it is right there, or nobody knows."""
+    if not _comparable(small) or not small.every_entry or small.comparisons[i].passed:
+        return None
+    there = Examination(small, found.trusted)
+    _explain(there, small, i, "full")
+    [said] = there.diagnoses
+    if said.id == "D57":
+        return None
+    shapes = ", ".join(str(value.shape) for value in small.values)
+    seen = f"Seen on arrays of the shapes {shapes}, on which the rule is wrong as well."
+    return replace(said, name=found.name(i), explain="\n".join(filter(None, (said.explain, seen))))
 
 
 def _imprecise(found: Examination, i: int) -> None:

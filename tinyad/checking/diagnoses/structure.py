@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..comparison import slopes_along
-from ..evidence import SAME, Evidence
+from ..evidence import Evidence
 from ..inputs import BoolArray, FloatArray
 from ..shapes import generic
 from .finding import Entry, Finding, number
@@ -21,6 +21,7 @@ ROUNDING = (2e-9, 5e-7)  # around what half a unit in the last place of float32 
 Function = Callable[[FloatArray], FloatArray]
 IntArray = npt.NDArray[np.intp]
 
+EXACT = 1e-7  # relative: std(x) is not sqrt(var(x) + 1e-5), which agrees with it to 1e-6 where the variance is large
 SAMPLES = 7  # entries on which a factor is tried before it is computed
 
 FUNCTIONS: dict[str, Function] = {
@@ -124,7 +125,7 @@ def _multiples(
         with np.errstate(all="ignore"):
             values = np.broadcast_to(function(array), e.J.shape)[support]
         c = _scale(target, values)
-        if c is not None and e.residual(target, c * values) <= max(SAME, e.noise):
+        if c is not None and e.residual(target, c * values) <= max(EXACT, e.noise):
             yield text.format(word), c, values
 
 
@@ -228,7 +229,7 @@ def _factors(
         named = [(word, a) for word, a in named if a.size == 1 or np.ptp(a) <= 1e-9 * np.abs(a).max()]
     for text, c, values in _multiples(e, ratio, support, named, functions):
         residual = e.residual(e.A[support], c * values * e.J[support])
-        if residual <= max(SAME, e.noise):
+        if residual <= max(EXACT, e.noise):
             yield _named(e, text, 1.0 if abs(c - 1) < 1e-5 else c, residual), c
 
 
