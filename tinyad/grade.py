@@ -42,7 +42,9 @@ is said in `tinyad.checking.grading.jail`. It is no sandbox against a determined
 
 from __future__ import annotations
 
+from .checking.audit import Audit, Audited, Place, Wrong, audit
 from .checking.grading.assignment import Assignment
+from .checking.grading.audit import audit_assignment
 from .checking.grading.cases import Case, case, hidden, shapes
 from .checking.grading.grade import grade
 from .checking.grading.loading import load_assignment
@@ -52,10 +54,16 @@ from .checking.grading.visible import check_visible
 
 __all__ = [
     "Assignment",
+    "Audit",
+    "Audited",
     "Case",
     "Grade",
+    "Place",
     "Points",
     "TestResult",
+    "Wrong",
+    "audit",
+    "audit_assignment",
     "case",
     "check_visible",
     "grade",

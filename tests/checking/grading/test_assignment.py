@@ -1,5 +1,7 @@
 """Mistakes in the declaration of an assignment are found when it is read, and named."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,15 @@ def test_a_file_and_what_it_imports_from_beside_it_are_private(tmp_path):
     assert not list(tmp_path.rglob("*.pyc"))
     with pytest.raises(FileNotFoundError, match="there is no assignment"):
         load_assignment(tmp_path / "other.py")
+
+
+def test_each_assignment_has_modules_of_its_own(tmp_path):
+    source = "import own_ops\nimport tinyad.grade as tg\nhw = tg.Assignment(own_ops.NAME, points=1)\n"
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "own_ops.py").write_text(f"NAME = {name!r}\n")
+        (tmp_path / name / "hw.py").write_text(source)
+    loaded = [load_assignment(tmp_path / name / "hw.py") for name in ("first", "second", "first")]
+    assert [each.name for each in loaded] == ["first", "second", "first"]
+    assert all(tmp_path / each.name / "own_ops.py" in each.private for each in loaded)
+    assert "own_ops" not in sys.modules

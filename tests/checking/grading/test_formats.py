@@ -98,6 +98,7 @@ def test_the_zip_has_its_files_at_the_root(tmp_path):
         assert all(modes[name] & stat.S_IXUSR for name in ("setup.sh", "run_autograder"))
         setup, run = archive.read("setup.sh").decode(), archive.read("run_autograder").decode()
     assert setup.startswith("#!/usr/bin/env bash\n") and run.startswith("#!/usr/bin/env bash\n")
+    assert "version_info < (3, 11)" in setup and "{{" not in setup
     assert wheel.name in setup and "adduser --no-create-home --disabled-password" in setup and "o= /autograder/source" in setup
     assert "/autograder/source/hw1.py /autograder/submission" in run and "--out /autograder/results/results.json" in run
     again = write_zip(hw, [data], tmp_path / "b.zip", wheel)

@@ -160,6 +160,22 @@ def backward(cache, gy):
     assert graded(tmp_path, hw, ops=source).score == 10
 
 
+def test_float32(tmp_path):
+    def mean(x):
+        return np.mean(x @ x.T)
+
+    source = """
+import numpy as np
+def forward(x):
+    return (x[:, None] * x[None]).sum() / len(x) ** 2, x
+def backward(x, gy):
+    return np.tile(2 * gy * x.sum(0) / len(x) ** 2, (len(x), 1)).astype(x.dtype)
+"""
+    hw = one_rule(mean, tg.shapes((40, 30), dtype="float32") + tg.shapes((5, 3)))
+    assert graded(tmp_path / "a", hw, ops=source).score == 10
+    assert graded(tmp_path / "b", hw, ops=source.replace("2 * gy", "2.001 * gy")).score == 4
+
+
 # ---- what is told
 
 

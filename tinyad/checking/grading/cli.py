@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from ..report import LEVELS
-from .authoring import add_authoring
+from .authoring import add_audit, add_authoring
 from .formats import FORMATS
 from .grade import grade
 from .gradescope import write_zip
@@ -26,6 +26,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the commands to a command line."""
     _add_grade(commands)
     _add_assign(commands)
+    add_audit(commands)
 
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,7 +12,8 @@ from ..inputs import describe, entry_name
 
 __all__ = ["difference"]
 
-RTOL = 1e-6  # of the largest entry, as in `check_rule`
+RTOL = 1e-6  # of the largest entry, as in `check_rule`; or
+ROUNDING_UNITS = 100  # of the reference's dtype, if that is more
 
 
 def difference(y: Any, expected: Any) -> str:
@@ -33,13 +34,14 @@ def difference(y: Any, expected: Any) -> str:
         return f"the output of forward has shape {given.shape}; expected {right.shape}"
     if given.dtype.kind not in "fiub":
         return f"the output of forward has dtype {given.dtype}; expected {right.dtype}"
-    return _in_numbers(given.astype(np.float64), right.astype(np.float64))
+    rtol = max(RTOL, ROUNDING_UNITS * float(np.finfo(right.dtype).eps)) if right.dtype.kind == "f" else RTOL
+    return _in_numbers(given.astype(np.float64), right.astype(np.float64), rtol)
 
 
-def _in_numbers(given: np.ndarray, right: np.ndarray) -> str:
+def _in_numbers(given: np.ndarray, right: np.ndarray, rtol: float) -> str:
     largest = float(np.abs(right).max(initial=0.0))
     with np.errstate(invalid="ignore"):
-        excess = np.abs(given - right) - RTOL * largest
+        excess = np.abs(given - right) - rtol * largest
     excess = np.where((given == right) | (np.isnan(given) & np.isnan(right)), 0.0, np.nan_to_num(excess, nan=np.inf))
     wrong = int((excess > 0).sum())
     if not wrong:

@@ -78,6 +78,10 @@ SETUP = """\
 set -e
 apt-get update
 apt-get install -y --no-install-recommends python3 python3-venv adduser
+python3 -c "import sys; sys.exit(sys.version_info < (3, 11))" || {{
+    echo "tinyad needs Python 3.11 or later: choose a newer base image, Ubuntu 24.04 for instance." >&2
+    exit 1
+}}
 python3 -m venv /autograder/python
 /autograder/python/bin/pip install --no-input "numpy>=2.0"
 /autograder/python/bin/pip install --no-input --no-deps --no-index /autograder/source/{wheel}

@@ -6,6 +6,8 @@ import importlib.util
 import linecache
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .assignment import Assignment
@@ -28,17 +30,35 @@ def load_assignment(path: str | Path) -> Assignment:
     file = Path(path).resolve()
     if not file.is_file():
         raise FileNotFoundError(f"there is no assignment {str(path)!r}; expected a Python file that declares one.")
-    before = set(sys.modules)
     module = types.ModuleType(file.stem)
     module.__file__ = str(file)
-    _run(file, module)
+    with _own_modules(file.parent) as before:
+        _run(file, module)
+        private = own_files(file, set(sys.modules) - before)
     found = list({id(value): value for value in vars(module).values() if isinstance(value, Assignment)}.values())
     if len(found) != 1:
         named = ", ".join(repr(each.name) for each in found) or "none"
         raise ValueError(f"{file.name} declares {len(found)} assignments ({named}); expected one, `hw = tg.Assignment(...)`.")
     assignment = found[0]
-    assignment.private = (*assignment.private, *own_files(file, set(sys.modules) - before))
+    assignment.private = (*assignment.private, *private)
     return assignment
+
+
+@contextmanager
+def _own_modules(folder: Path) -> Iterator[set[str]]:
+    """Import what lies in a folder anew, and forget it afterwards: another assignment has its own ``ops``. Gives the names of the
+    modules that there are already."""
+    names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    others = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names - {"__main__"}}
+    importlib.invalidate_caches()
+    before = set(sys.modules)
+    try:
+        yield before
+    finally:
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in names:
+                del sys.modules[name]
+        sys.modules.update(others)
 
 
 def _run(file: Path, module: types.ModuleType) -> None:
