@@ -23,6 +23,8 @@ from .comparison import (
     Tolerance,
     by_entries,
     compare,
+    projected,
+    pulled,
     slopes_along,
     takes_every_entry,
 )
@@ -30,7 +32,7 @@ from .differences import NumericJacobian, numeric_jacobian
 from .inputs import EPS, BoolArray, FloatArray, FloatInputs, checked_output, signed
 from .recorded import Recorded
 from .rule import Raised, WrongCount
-from .shapes import generic, jittered, resized, shrunk
+from .shapes import generic, jittered, resized, shrunk, spread_apart
 
 __all__ = ["Evidence", "Trial"]
 
@@ -171,6 +173,21 @@ class Trial:
     def _evidence(self) -> dict[int, Evidence]:
         return {}
 
+    def agrees(self) -> bool:
+        """Whether the rule is right along one direction for each input and two cotangents: far cheaper than Jacobians."""
+        random = np.random.default_rng(self.seed)
+        weights = np.stack([gy.ravel() for gy in self.cotangents])
+        y, pullback = self.rule.pull(*self.rule.values, run=self.run)
+        ours = pulled(pullback, y, weights)
+        for i, value in enumerate(self.values):
+            direction = np.maximum(1.0, np.abs(value.ravel())) * signed(random, value.size)
+            numeric = projected(slopes_along(self.rule, self.rule.values, i, [direction], self.value), weights)
+            tolerance = Tolerance(self.rtol, EPS, 0.0).tolerance(numeric.size, numeric.error, numeric.scale, 0.0)
+            slope = (ours[i] @ direction)[:, None]
+            if not ((slope >= numeric.low - tolerance) & (slope <= numeric.high + tolerance)).all():
+                return False
+        return True
+
     def factor(self, i: int) -> float | None:
         """The factor by which the gradient of float input ``i`` is wrong as a whole, from one direction and two cotangents.
 
@@ -204,6 +221,11 @@ class Trial:
     def small(self) -> Trial | None:
         """The rule on small arrays, whose Jacobian can be known entry by entry; None if forward takes no such."""
         return self._trial(shrunk(self.rule, self.seed + 4))
+
+    @cached_property
+    def apart(self) -> Trial | None:
+        """The rule on arrays whose axes are of different lengths where the given ones were of the same; None if there are none."""
+        return self._trial(spread_apart(self.rule, self.seed + 5))
 
     @cached_property
     def square(self) -> Trial | None:

@@ -93,6 +93,8 @@ def examine(trial: Trial, points: int = 2, level: str = "full", trusted: Trusted
     explained |= _linearity(found, broken)
     _values(found, broken, explained, points, level)
     _kinks(found)
+    if level == "full" and points > 1 and trial.every_entry and not any(d.error for d in found.diagnoses):
+        _on_other_shapes(found)
     return found
 
 
@@ -355,6 +357,34 @@ def in_given_dtype(found: Examination, rule: FloatInputs, eps: float) -> None:
                 ),
                 i,
             )
+
+
+def _on_other_shapes(found: Examination) -> None:
+    """Say if a rule that is right on the given arrays is wrong on square ones, or on such whose lengths all differ.
+
+    It is worth knowing and no more: forward takes these arrays, but nobody said that it was meant to.
+    """
+    if not isinstance(found.trial.rule, Pair):
+        return
+    for trial in (found.trial.square, found.trial.apart):
+        if trial is None or _agrees(trial):
+            continue
+        there = examine(trial, points=1)
+        wrong = next((d for d in there.sorted() if d.error), None)
+        if wrong is not None:
+            shapes = ", ".join(str(value.shape) for value in trial.values)
+            fact = f"on arrays of the shapes {shapes}, which forward takes as well: {wrong.fact}"
+            found.diagnoses.append(replace(wrong, fact=fact, label="other_shapes", error=False))
+            return
+
+
+def _agrees(trial: Trial) -> bool:
+    try:
+        return trial.agrees()
+    except (Raised, WrongCount):
+        return False
+    except ValueError:  # the value is not finite beside these inputs
+        return True
 
 
 # ---- kinks

@@ -17,7 +17,7 @@ from ..backend import asnumpy, is_array, module_of
 from ..tensor import unwrap
 from .inputs import FloatArray, FloatInputs, is_float_array
 
-__all__ = ["generic", "jittered", "resized", "shrunk"]
+__all__ = ["generic", "jittered", "resized", "shrunk", "spread_apart"]
 
 STEPS = (0.1, 0.01, 1e-3)  # relative; the first that forward accepts
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23)
@@ -79,6 +79,31 @@ def _lengths_of(rule: FloatInputs) -> list[int]:
     return sorted({length for leaf in rule.leaves if is_array(leaf) for length in leaf.shape if length > 1})
 
 
+def spread_apart(rule: FloatInputs, seed: int) -> FloatInputs | None:
+    """The rule on arrays whose axes have different lengths, where given axes are of one length that need not be the same.
+
+    Which axes belong together is not known, so a few guesses are tried: by the axis, as in x * y, and in a chain, as in x @ w.
+    """
+    shapes = [leaf.shape for leaf in rule.leaves if is_array(leaf)]
+    if all(len(set(shape)) == len(shape) for shape in shapes):
+        return None
+    guesses = [
+        [tuple(PRIMES[axis + 1] if length > 1 else 1 for axis, length in enumerate(shape)) for shape in shapes],
+        [
+            tuple(PRIMES[k + axis + 1] if length > 1 else 1 for axis, length in enumerate(shape))
+            for k, shape in enumerate(shapes[: len(PRIMES) - 4])
+        ],
+    ]
+    random = np.random.default_rng(seed)
+    for guess in guesses:
+        new = iter(guess)
+        leaves = [_drawn(random, leaf, next(new, leaf.shape)) if is_array(leaf) else leaf for leaf in rule.leaves]
+        changed = rule.of_leaves(leaves)
+        if _accepted(changed):
+            return changed
+    return None
+
+
 def _first_accepted(rule: FloatInputs, seed: int, choices: Iterable[Mapping[int, int]]) -> FloatInputs | None:
     random = np.random.default_rng(seed)
     for new in choices:
@@ -99,8 +124,12 @@ def _lengths(lengths: Sequence[int], square: bool) -> list[Mapping[int, int]]:
 
 
 def _resized(random: np.random.Generator, leaf: Any, new: Mapping[int, int]) -> Any:
+    return _drawn(random, leaf, tuple(new.get(length, length) for length in leaf.shape))
+
+
+def _drawn(random: np.random.Generator, leaf: Any, shape: tuple[int, ...]) -> Any:
+    """An array of another shape with numbers like those that were given."""
     array = np.asarray(asnumpy(leaf))
-    shape = tuple(new.get(length, length) for length in array.shape)
     if not array.size:
         return leaf
     if not is_float_array(leaf):
