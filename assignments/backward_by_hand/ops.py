@@ -28,7 +28,7 @@ def mean_backward(cache, dy):
     if not keepdims:
         dy = np.expand_dims(dy, axes)
     count = np.prod([shape[k] for k in np.atleast_1d(axes)])
-    return (np.broadcast_to(dy / count, shape).copy(),)
+    return (dy / count + np.zeros(shape, dy.dtype),)
     ### END SOLUTION
 
 
@@ -47,7 +47,7 @@ def unbroadcast(gradient, shape):
     """
     ### BEGIN SOLUTION
     gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
-    stretched = tuple(k for k, length in enumerate(shape) if length == 1 and gradient.shape[k] != 1)
+    stretched = tuple(k for k, length in enumerate(shape) if length == 1)
     return gradient.sum(axis=stretched, keepdims=True)
     ### END SOLUTION
 
@@ -61,7 +61,7 @@ def add_backward(cache, dy):
     """The gradients by a and by b."""
     shape_of_a, shape_of_b = cache
     ### BEGIN SOLUTION
-    return unbroadcast(dy, shape_of_a).copy(), unbroadcast(dy, shape_of_b).copy()
+    return unbroadcast(dy, shape_of_a), unbroadcast(dy, shape_of_b)
     ### END SOLUTION
 
 
@@ -187,7 +187,7 @@ def conv2d_backward(cache, dy):
         dw[:, :, u, v] = np.einsum("nfij,ncij->fc", dy, xp[window])
         dxp[window] += np.einsum("fc,nfij->ncij", w[:, :, u, v], dy)
     inner = slice(padding, dxp.shape[2] - padding), slice(padding, dxp.shape[3] - padding)
-    return dxp[:, :, inner[0], inner[1]].copy(), dw, dy.sum(axis=(0, 2, 3))
+    return dxp[:, :, inner[0], inner[1]], dw, dy.sum(axis=(0, 2, 3))
     ### END SOLUTION
 
 

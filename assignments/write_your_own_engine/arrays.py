@@ -202,7 +202,7 @@ def unbroadcast(gradient, shape):
     """The sum of ``gradient`` over what was repeated when an array of this shape was broadcast."""
     ### BEGIN SOLUTION
     gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
-    stretched = tuple(k for k, length in enumerate(shape) if length == 1 and gradient.shape[k] != 1)
+    stretched = tuple(k for k, length in enumerate(shape) if length == 1)
     return gradient.sum(axis=stretched, keepdims=True)
     ### END SOLUTION
 

@@ -51,7 +51,7 @@ def test_every_operation_has_a_case_in_float32_or_needs_none() -> None:
     assert [name for name, cases in names.items() if not any("float32" in case for case in cases)] == ["mean"]
 
 
-UNBROADCAST = "    return unbroadcast(dy, shape_of_a).copy(), unbroadcast(dy, shape_of_b).copy()"
+UNBROADCAST = "    return unbroadcast(dy, shape_of_a), unbroadcast(dy, shape_of_b)"
 LOOP = "    height, width = stride * dy.shape[2], stride * dy.shape[3]"
 ONE_SHORT = "    dy = dy[:, :, :-1]\n    height, width = stride * dy.shape[2], stride * dy.shape[3]"
 VARIANCE = " - xhat * (g * xhat).mean(axis=-1, keepdims=True)"
