@@ -1,4 +1,4 @@
-"""The commands for authors: ``tinyad assign new``, ``build`` and ``lint``.
+"""The commands for authors: ``tinyad assign new``, ``build`` and ``lint``, and ``tinyad audit``.
 
 Exit codes: 0 if it was done and all is in order; 1 if something is to be mended; 2 if the call is wrong.
 """
@@ -9,13 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..subject import Crashed
+from .audit import audit_assignment, foreign_check
 from .build import build
 from .gradescope import write_zip
 from .handout import AuthorError
 from .lint import lint
+from .results import write_atomically
 from .skeleton import new_assignment
 
-__all__ = ["add_authoring"]
+__all__ = ["add_audit", "add_authoring"]
 
 
 def add_authoring(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,6 +69,37 @@ def _add_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     made.add_argument("--replace", action="store_true", help="remove what is in OUT")
     made.set_defaults(run=_build)
+
+
+def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``tinyad audit`` to a command line."""
+    made = commands.add_parser(
+        "audit",
+        help="see whether an assignment's checks notice mistakes",
+        description="Make every right backward of an assignment wrong in every way that a single mistake can, grade each as a "
+        "student's would be, and list those that get all points, with what would have noticed them. Exit code 1 if there are any.",
+    )
+    made.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
+    made.add_argument(
+        "--check",
+        metavar="FILE::FUNCTION",
+        help="audit another check, at the assignment's inputs: function(forward, backward, inputs), which refuses by returning "
+        "False or raising",
+    )
+    made.add_argument("--json", metavar="FILE", help="write the table as JSON, too")
+    made.set_defaults(run=_audit)
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    try:
+        table = audit_assignment(arguments.assignment, foreign_check(arguments.check) if arguments.check else None)
+        if arguments.json:
+            write_atomically(Path(arguments.json), table.to_json() + "\n")
+    except (ValueError, TypeError, OSError, Crashed) as error:
+        print(f"tinyad audit: {error}", file=sys.stderr)
+        return 2
+    print(f"{Path(arguments.assignment).name}: {table}")
+    return 0 if table.passed else 1
 
 
 def _new(arguments: argparse.Namespace) -> int:

@@ -65,6 +65,7 @@ def rehearse(
     backward: Callable[..., Any],
     level: str = "quick",
     feedback: str = "hint",
+    bound: bool = False,
 ) -> CaseResult:
     """What a pair of functions earns in one situation.
 
@@ -74,11 +75,12 @@ def rehearse(
         backward: as the rule's calling says.
         level: "full" says why, too.
         feedback: how much is said.
+        bound: whether forward has its keyword arguments already.
     """
     rule = situation.rule
     result = CaseResult(situation.name, shares=dict.fromkeys((part for part, weight in rule.weights.items() if weight), 0.0))
     reference: Any = rule.forward_of_reference(situation.kwargs)
-    asked = situation.forward(forward)
+    asked = forward if bound else situation.forward(forward)
     try:
         with np.errstate(all="ignore"):
             y, _ = asked(*situation.inputs())
