@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
 PEERS_VENV := .venv-peers
+GRADERS_VENV := .venv-graders
 MUTANTS_VENV := .venv-mutants
 ARRAY_API_VENV := .venv-array-api
 # A checkout of https://github.com/data-apis/array-api-tests with its submodule, and how many examples of each test to draw.
@@ -18,6 +19,7 @@ LINT_READY := $(VENV)/.lint-ready
 DOCS_READY := $(VENV)/.docs-ready
 BENCH_READY := $(BENCH_VENV)/.ready
 PEERS_READY := $(PEERS_VENV)/.ready
+GRADERS_READY := $(GRADERS_VENV)/.ready
 MUTANTS_READY := $(MUTANTS_VENV)/.ready
 ARRAY_API_READY := $(ARRAY_API_VENV)/.ready
 
@@ -26,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-slow lint notebooks docs bench test-peers mutants gpu-check array-api clean check-python check-suite
+.PHONY: help demo doctor test test-slow lint notebooks docs bench test-peers test-graders mutants gpu-check array-api clean check-python check-suite
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +73,9 @@ FIRST ?= 0
 test-peers: $(PEERS_READY) ## agreement with JAX, HIPS autograd, diffrax and torchdiffeq, on random programs among others (PROGRAMS=10000 for more)
 	TINYAD_PEER_PROGRAMS=$(PROGRAMS) TINYAD_PEER_FIRST=$(FIRST) $(PEERS_VENV)/bin/python -m pytest -q tests/peers
 
+test-graders: $(GRADERS_READY) ## nbgrader and otter read what is written for them (installs both)
+	$(GRADERS_VENV)/bin/python -m pytest -q tests/checking/grading/test_other_graders.py
+
 mutants: $(MUTANTS_READY) ## put mistakes into the core and the rules, which the tests must notice (hours; goes on where it stopped)
 	$(MUTANTS_VENV)/bin/python tests/mutants/run.py $(OPTIONS) $(FILES)
 
@@ -82,7 +87,7 @@ array-api: check-suite $(ARRAY_API_READY) ## run the array API standard's own te
 	    --max-examples=$(EXAMPLES) --disable-deadline --xfails-file=$(CURDIR)/tests/array_api/known_failures.txt
 
 clean: ## remove the environments, builds, caches and the demo's report
-	rm -rf $(VENV) $(BENCH_VENV) $(ARRAY_API_VENV) $(PEERS_VENV) $(MUTANTS_VENV) .mutants build dist tinyad.egg-info tinyad-demo
+	rm -rf $(VENV) $(BENCH_VENV) $(ARRAY_API_VENV) $(PEERS_VENV) $(GRADERS_VENV) $(MUTANTS_VENV) .mutants build dist tinyad.egg-info tinyad-demo
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -121,6 +126,11 @@ check-suite:
 $(PEERS_READY): pyproject.toml | check-python
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/python $(INSTALL) --editable ".[test-peers]"
+	@touch $@
+
+$(GRADERS_READY): pyproject.toml | check-python
+	$(PYTHON) -m venv $(GRADERS_VENV)
+	$(GRADERS_VENV)/bin/python $(INSTALL) --editable ".[test-graders]"
 	@touch $@
 
 $(MUTANTS_READY): pyproject.toml | check-python

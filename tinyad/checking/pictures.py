@@ -71,8 +71,7 @@ def _show(axes: Any, values: FloatArray) -> Any:
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
 
-    colours = colormaps["Reds"].copy()
-    colours.set_bad("#e5e7eb")
+    colours = colormaps["Reds"].with_extremes(bad="#e5e7eb")
     return axes.imshow(values, norm=LogNorm(1e-6, 1.0), cmap=colours, aspect="auto", interpolation="nearest")
 
 

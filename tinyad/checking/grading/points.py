@@ -31,13 +31,13 @@ class Points(float):
     3.5
     """
 
-    def __new__(cls, value: float, text: str = "", page: str = "") -> Points:
+    def __new__(cls, value: float, text: str = "", page: Callable[[], str] | None = None) -> Points:
         made = super().__new__(cls, value)
         made.text, made.page = text, page
         return made
 
     text: str
-    page: str
+    page: Callable[[], str] | None
 
     def __repr__(self) -> str:
         return float.__repr__(self)
@@ -47,7 +47,9 @@ class Points(float):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return f"<p><b>{self!r} points</b></p>" + (self.page or f"<pre>{html.escape(self.text)}</pre>")
+        with quietly():
+            page = self.page() if self.page is not None else f"<pre>{html.escape(self.text)}</pre>"
+        return f"<p><b>{self!r} points</b></p>{page}"
 
 
 def points(report: Any, most: float) -> Points:
@@ -80,7 +82,7 @@ def points(report: Any, most: float) -> Points:
                 found = report()
         except Exception as error:
             return Points(0.0, f"{type(error).__name__}: {error}")
-    return Points(min(max(_share(found), 0.0), 1.0) * most, str(found), _page(found))
+    return Points(min(max(_share(found), 0.0), 1.0) * most, str(found), getattr(found, "_repr_html_", None))
 
 
 def _share(found: Any) -> float:
@@ -92,11 +94,6 @@ def _share(found: Any) -> float:
         f"points: report is a {type(found).__name__}; expected what ad.check_rule(..., raises=False) gives, True or False, a share "
         "between 0 and 1, or a function that gives one of these."
     )
-
-
-def _page(found: Any) -> str:
-    made = getattr(found, "_repr_html_", None)
-    return str(made()) if callable(made) else ""
 
 
 @contextlib.contextmanager
