@@ -227,3 +227,14 @@ def test_forward_mode_wrong_by_a_factor_is_found_however_large_the_output(size: 
     tripled.defvjp(lambda x: (3.0 * x, None), lambda kept, g: (1.5 * g,))
     report = ad.check(tripled, np.random.default_rng(0).normal(size=size).astype(dtype), raises=False)
     assert not report
+
+
+# ---- the upstream gradient
+
+
+@pytest.mark.parametrize("backward", [lambda x, gy: 2 * x / gy, lambda x, gy: 2 * x * gy**2 / gy])
+def test_a_gradient_that_divides_by_the_upstream_one_is_found_where_that_is_a_single_number(backward: Any) -> None:
+    x = np.random.default_rng(0).normal(size=5)
+    with np.errstate(all="ignore"):
+        report = ad.check_rule(lambda x: (np.sum(x**2), x), backward, x, raises=False)
+    assert [diagnosis.id for diagnosis in report.diagnoses if diagnosis.error] == ["D20"]
