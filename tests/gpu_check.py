@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = ["table", "engine", "loops", "models", "ode"]
+TESTS = ["table", "engine", "loops", "models", "ode", "checking"]
 
 
 def reason_for_nothing():

@@ -232,6 +232,12 @@ class Trial:
         """The rule on arrays whose axes are all of one length; None if forward takes no such."""
         return self._trial(resized(self.rule, self.seed + 3, square=True))
 
+    def with_value(self, i: int, array: FloatArray) -> FloatInputs:
+        """The rule at the point in which float input ``i`` is another array."""
+        values = list(self.rule.values)
+        values[i] = module_of(values[i]).asarray(array, dtype=values[i].dtype)
+        return self.rule.at(values)
+
     def _trial(self, rule: FloatInputs | None) -> Trial | None:
         return None if rule is None else Trial(rule, self.seed + 1, self.rtol, self)
 

@@ -1,4 +1,7 @@
-"""The tape of a forward function, with the way back for one cotangent, contribution by contribution."""
+"""The tape of a forward function, with the way back for one cotangent, contribution by contribution.
+
+Everything stays where the inputs are, on a GPU if they are there; only the gradients of the leaves come to the CPU.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import Array, asnumpy, module_of
 from ..contexts import recording_by
 from ..kinds import Deferred
 from ..primitives.reductions import unbroadcast
@@ -32,7 +36,7 @@ class Recorded:
     """
 
     def __init__(self, rule: FloatInputs, gy: FloatArray) -> None:
-        self.values: dict[Node, FloatArray] = {}
+        self.values: dict[Node, Array] = {}
         self.lines: dict[Node, tuple[str, int] | None] = {}
         tensors = []
         for array in rule.in_float64():
@@ -45,9 +49,9 @@ class Recorded:
         if not isinstance(out, Tensor) or out.node is None:
             raise TypeError("the forward function leaves no tape")
         self.nodes = collect([out.node], self.leaves)[0]
-        self.edges: list[tuple[Node, int, Node, FloatArray]] = []
-        self.cotangents: dict[Node, FloatArray] = {}
-        self.right = self.walk({out.node: gy.reshape(out.shape)}, note=True)
+        self.edges: list[tuple[Node, int, Node, Array]] = []
+        self.cotangents: dict[Node, Array] = {}
+        self.right = self.walk({out.node: module_of(out.array).asarray(gy.reshape(out.shape))}, note=True)
 
     def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
         node = Node(primitive, parents, saved, params, out)
@@ -55,7 +59,7 @@ class Recorded:
         self.lines[node] = origin(None)[0]
         return Tensor(out, node)
 
-    def walk(self, seeds: dict[Node, FloatArray], note: bool = False) -> list[FloatArray]:
+    def walk(self, seeds: dict[Node, Array], note: bool = False) -> list[FloatArray]:
         """The gradients of the leaves from cotangents of some nodes."""
         table = dict(seeds)
         with np.errstate(all="ignore"):
@@ -70,11 +74,9 @@ class Recorded:
                         self.edges.append((node, k, parent, c))
                     held = table.get(parent)
                     table[parent] = c if held is None else held + c
-        return [table.get(leaf, np.zeros(leaf.shape)) for leaf in self.leaves]
+        return [np.array(asnumpy(table[leaf])) if leaf in table else np.zeros(leaf.shape) for leaf in self.leaves]
 
-    def contributions(
-        self, node: Node, g: FloatArray, saved: Sequence[Any] | None = None
-    ) -> Iterator[tuple[int, Node, FloatArray]]:
+    def contributions(self, node: Node, g: Array, saved: Sequence[Any] | None = None) -> Iterator[tuple[int, Node, Array]]:
         """What a node hands to its parents, in their shapes."""
         assert node.primitive is not None
         with np.errstate(all="ignore"):
@@ -84,7 +86,7 @@ class Recorded:
                 yield k, parent, fitted(c, parent)
 
 
-def fitted(c: Any, parent: Node) -> FloatArray:
+def fitted(c: Any, parent: Node) -> Any:
     """A contribution as an array of the shape of the node it goes to."""
-    c = np.asarray(c.add_to(None) if isinstance(c, Deferred) else unwrap(c), np.float64)
-    return c if c.shape == parent.shape else np.asarray(unbroadcast(c, parent.shape, 0))
+    c = c.add_to(None) if isinstance(c, Deferred) else unwrap(c)
+    return c if c.shape == parent.shape else unbroadcast(c, parent.shape, 0)

@@ -8,7 +8,9 @@ gradient under test, the mistake has a name and a line: "the gradient obtained w
 
 from __future__ import annotations
 
+import functools
 import linecache
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import Array, module_of
 from ..kinds import Elementwise, Multilinear
 from ..tape import Node
 from .diagnoses.contract import Returned
@@ -73,7 +76,7 @@ def edits(tape: Recorded) -> Iterator[Edit]:
         place = position[node], k
         yield Edit(place, _count(tape, node), tape.walk({parent: c}), free=True)
         for kind, changed in _changed(tape, node, k, parent, c):
-            if changed.shape == c.shape and np.isfinite(changed).all():
+            if changed.shape == c.shape and bool(module_of(changed).isfinite(changed).all()):
                 yield Edit(place, kind, tape.walk({parent: changed - c}))
     for node in tape.nodes:
         if sum(parent is not None for parent in node.parents) > 1 and node in tape.cotangents:
@@ -86,11 +89,11 @@ def _count(tape: Recorded, node: Node) -> str:
     return "count of a statistic" if name in STATISTICS else "count"
 
 
-def _changed(tape: Recorded, node: Node, k: int, parent: Node, c: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+def _changed(tape: Recorded, node: Node, k: int, parent: Node, c: Array) -> Iterator[tuple[str, Array]]:
     """Other contributions that a mistake may put in the place of one."""
     g, primitive = tape.cotangents[node], node.primitive
     if isinstance(primitive, Elementwise):
-        yield "local", fitted(np.broadcast_to(g, node.shape), parent)
+        yield "local", fitted(module_of(g).broadcast_to(g, node.shape), parent)
         if len(node.parents) == 1:
             swapped = (tape.values[node], tape.values[parent])
             with np.errstate(all="ignore"):
@@ -104,23 +107,23 @@ def _changed(tape: Recorded, node: Node, k: int, parent: Node, c: FloatArray) ->
                         if j == k:
                             yield kind, other
     if isinstance(primitive, Multilinear):
-        saved = [x if x is None or np.ndim(x) < 2 or x.shape[-1] != x.shape[-2] else np.swapaxes(x, -1, -2) for x in node.saved]
+        saved = [x if x is None or np.ndim(x) < 2 or x.shape[-1] != x.shape[-2] else x.swapaxes(-1, -2) for x in node.saved]
         if any(a is not b for a, b in zip(saved, node.saved, strict=True)):
             for j, _, other in tape.contributions(node, g, saved):
                 if j == k:
                     yield "transposed operand", other
     if c.ndim > 1 and c.shape[-1] == c.shape[-2]:
-        yield "transposed", np.swapaxes(c, -1, -2)
+        yield "transposed", c.swapaxes(-1, -2)
 
 
 def _single_uses(tape: Recorded, position: dict[Node, int]) -> Iterator[Edit]:
     """Where a value is used several times, one of its uses alone."""
-    uses: dict[Node, list[FloatArray]] = {}
+    uses: dict[Node, list[Array]] = {}
     for _, _, parent, c in tape.edges:
         uses.setdefault(parent, []).append(c)
     for parent, parts in uses.items():
         if len(parts) > 1:
-            total = np.sum(parts, axis=0)
+            total = functools.reduce(operator.add, parts)
             for use in (0, -1):
                 place = position.get(parent, -1 - tape.leaves.index(parent) if parent in tape.leaves else 0)
                 yield Edit((place, use), "only one use", tape.walk({parent: parts[use] - total}))

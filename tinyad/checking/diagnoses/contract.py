@@ -83,8 +83,13 @@ def wrong_type(r: Returned) -> Finding | None:
         )
     if g.dtype.kind not in "fiub":
         return Finding(f"the gradient holds {g.dtype}; expected real numbers", "", {"type": str(g.dtype)})
-    plain = module_of(r.trial.rule.values[r.i])
-    if not isinstance(r.g, Tensor) and isinstance(g, np.ndarray) and type(g) is not np.ndarray and plain is np:
+    wanted = r.trial.rule.values[r.i]
+    if g.ndim and module_of(g) is not module_of(wanted):
+        fact = (
+            f"the gradient is a {type(g).__module__}.{type(g).__name__} for an input that is a {type(wanted).__module__} array"
+        )
+        return Finding(fact, "it is made with NumPy where the input's own array module belongs", {"type": type(g).__name__})
+    if not isinstance(r.g, Tensor) and isinstance(g, np.ndarray) and type(g) is not np.ndarray:
         name = type(g).__name__
         return Finding(
             f"the gradient is a {name}, a subclass of ndarray", "its operators may mean something else", {"type": name}

@@ -166,9 +166,15 @@ def _shared(returned: Sequence[Any], gy: Any, xs: list[Any], words: list[str]) -
     pairs = []
     for k, (name, g) in enumerate(named):
         for other, array in [*named[k + 1 :], *against]:
-            if isinstance(g, np.ndarray) and isinstance(array, np.ndarray) and g.size and np.shares_memory(g, array):
+            if _share(g, array):
                 pairs.append((name, other))
     return pairs
+
+
+def _share(a: Any, b: Any) -> bool:
+    if not (is_array(a) and is_array(b)) or not a.ndim or not b.ndim or not a.size or module_of(a) is not module_of(b):
+        return False
+    return bool(module_of(a).shares_memory(a, b))
 
 
 # ---- the rules

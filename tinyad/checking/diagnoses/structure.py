@@ -150,10 +150,8 @@ def output_for_input(e: Evidence) -> Finding | None:
     """The derivative evaluated at the output: of an elementwise function, by evaluating its derivative there."""
     if not e.elementwise or e.extra.any():
         return None
-    values = [*e.trial.rule.values]
-    values[e.i] = e.y
     try:
-        there = np.diag(type(e.trial)(e.trial.rule.at(values), e.trial.seed).jacobian(e.i))
+        there = np.diag(type(e.trial)(e.trial.with_value(e.i, e.y), e.trial.seed).jacobian(e.i))
     except ValueError:  # y lies outside the domain
         return None
     ours = np.diag(e.A)
@@ -473,9 +471,7 @@ def _jacobian_with(e: Evidence, j: int, moved: FloatArray) -> FloatArray | None:
 
     One direction tells most of those that are not: it takes four calls of forward, a Jacobian four for each entry.
     """
-    values = [*e.trial.rule.values]
-    values[j] = np.ascontiguousarray(moved)
-    rule = e.trial.rule.at(values)
+    rule = e.trial.with_value(j, np.ascontiguousarray(moved))
     direction = generic(np.random.default_rng(0), e.shape).ravel()
     try:
         [slope] = slopes_along(rule, rule.in_float64(), e.i, [direction])
