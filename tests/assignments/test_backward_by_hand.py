@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 import tinyad.grade as tg
 from tests.assignments.copies import Mistake, author_file, graded_with, load, results_of, solution
+from tinyad.checking.audit import Audit
+from tinyad.checking.grading.audit import audit_assignment
 from tinyad.checking.grading.lint import lint
 
 NAME = "backward_by_hand"
@@ -44,6 +47,48 @@ def test_from_the_teachers_file_to_a_grade_of_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_lint_has_nothing_to_say() -> None:
     assert list(map(str, lint(author_file(NAME)))) == []
+
+
+def audited(table: Audit) -> None:
+    """No mistake gets full marks; those that are none are known."""
+    assert [row.wrong.what for row in table.survivors] == []
+    assert table.false_alarms == table.skipped == ()
+    same = sorted((row.rule, row.wrong.what) for row in table.rows if row.outcome == "equivalent")
+    assert set(same) <= set(EQUIVALENT)
+
+
+EQUIVALENT = [
+    (
+        "conv2d",
+        "`dw[:, :, u, v] = np.einsum('nfij,ncij->fc', dy, xp[window])` -> `dw[:, :, u, v] += np.einsum('nfij,ncij->fc', dy, "
+        "xp[window])` in dw (add for assign)",
+    ),  # of zeros
+    (
+        "mean",
+        "`dy / count + np.zeros(shape, dy.dtype)` -> `dy / count - np.zeros(shape, dy.dtype)` in the first returned value (swap "
+        "operator)",
+    ),
+    ("softmax_cross_entropy", "`len(labels)` -> `labels.size` in the first returned value (other length)"),
+]
+
+
+def test_no_single_mistake_gets_full_marks(tmp_path: Path) -> None:
+    """Without the convolution, which takes longer than all others together."""
+    folder = author_file(NAME).parent
+    shutil.copy(folder / "ops.py", tmp_path)
+    text = (folder / "hw.py").read_text(encoding="utf-8")
+    first, rest = text.split("STRIDES = ")[0], text.split("def tied")[1]
+    (tmp_path / "hw.py").write_text(f"{first}def tied{rest}".replace("points=20", "points=16"), encoding="utf-8")
+    table = audit_assignment(tmp_path / "hw.py")
+    assert len(table.rows) > 300 and "conv2d" not in [row.rule for row in table.rows]
+    audited(table)
+
+
+@pytest.mark.slow
+def test_no_single_mistake_gets_full_marks_in_any_operation() -> None:
+    table = audit_assignment(author_file(NAME))
+    assert len(table.rows) > 400
+    audited(table)
 
 
 def test_every_operation_has_a_case_in_float32_or_needs_none() -> None:
