@@ -12,7 +12,7 @@ import pytest
 import tinyad as ad
 from tests.checking import scoring
 from tests.checking.corpus.table import OPERATIONS
-from tinyad.checking.diagnoses.catalogue import CATALOGUE, explain
+from tinyad.checking.diagnoses.catalogue import CATALOGUE, look_up
 from tinyad.checking.evidence import Evidence, Trial
 from tinyad.checking.rule import Pair
 from tinyad.checking.shapes import jittered
@@ -119,7 +119,7 @@ def holds_elsewhere(trial: Trial, name: str) -> int:
     second = usable_evidence(trial.another) if found and trial.another is not None else []
     count = 0
     for e, there, last in zip(found, second, third, strict=False):
-        said = explain(e, there) if e.comparison.wrong.any() else None
+        said = look_up(e, there) if e.comparison.wrong.any() else None
         if said is not None:
             entry, finding = said
             assert finding.agrees(entry.rule(last)), f"{name}: {finding.fact} [{entry.id}] is not true at a third point"

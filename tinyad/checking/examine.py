@@ -6,75 +6,22 @@ linear in the upstream gradient has no Jacobian. Every input is judged, whatever
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import numpy as np
-
-from .comparison import Comparison, Tolerance, compare, relative_distance
-from .diagnoses.catalogue import explain
+from .comparison import Tolerance, compare, relative_distance
 from .diagnoses.contract import CONTRACT, Returned
 from .diagnoses.finding import Finding
 from .diagnoses.linearity import LINEARITY, pull
 from .diagnoses.purity import ALIASING, PURITY, observe
-from .diagnoses.structure import precision
-from .evidence import Evidence, Trial
-from .groups import locate, places
-from .inputs import EPS, FloatInputs, checked_output, entry_name
-from .reference_mutants import TrustedPair, explain_by_mutants
-from .report import Diagnosis
+from .evidence import Trial
+from .examination import Examination
+from .explain import explain, is_comparable, say_if_imprecise
+from .inputs import EPS, FloatInputs, checked_output
+from .kinks import name_kinks
+from .reference_mutants import TrustedPair
 from .rule import Pair, Raised, WrongCount, usable
-from .tape_edits import explain_by_tape
 
-__all__ = ["Examination", "examine", "in_given_dtype"]
-
-SAMPLES = 3  # kinks that are named
-
-
-@dataclass
-class Examination:
-    """What is found of a rule, while it is examined.
-
-    Attributes:
-        trial: the rule at the point that was given.
-        trusted: a right backward, if there is one.
-        diagnoses: so far.
-        comparisons: of the inputs whose gradients can be compared.
-        notes: on how it was examined.
-    """
-
-    trial: Trial
-    trusted: TrustedPair | None = None
-    diagnoses: list[Diagnosis] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def name(self, i: int) -> str:
-        """An input's name, shape and dtype."""
-        value = self.trial.rule.values[i]
-        return f"{self.trial.rule.names[i]} {value.shape} {value.dtype}"
-
-    def add(self, id: str, label: str, finding: Finding, i: int | None = None, tier: int = 1, error: bool = True) -> None:
-        """Write down what was found of the whole call, or of one input."""
-        self.diagnoses.append(
-            Diagnosis(
-                id=finding.id or id,
-                label=finding.label or label,
-                fact=finding.fact,
-                hint=finding.hint,
-                explain=finding.explain,
-                input=i,
-                name="" if i is None else self.name(i),
-                tier=tier,
-                residual=finding.residual,
-                args=finding.args,
-                error=error,
-            )
-        )
-
-    def sorted(self) -> list[Diagnosis]:
-        """What is wrong first, in the order in which it was found; then what is worth knowing."""
-        return sorted(self.diagnoses, key=lambda diagnosis: not diagnosis.error)
+__all__ = ["examine", "in_given_dtype"]
 
 
 def examine(trial: Trial, points: int = 2, level: str = "full", trusted: TrustedPair | None = None) -> Examination:
@@ -92,7 +39,7 @@ def examine(trial: Trial, points: int = 2, level: str = "full", trusted: Trusted
     broken, explained = _contract(found)
     explained |= _linearity(found, broken)
     _values(found, broken, explained, points, level)
-    _kinks(found)
+    name_kinks(found)
     if level == "full" and points > 1 and trial.every_entry and not any(d.error for d in found.diagnoses):
         _on_other_shapes(found)
     return found
@@ -210,7 +157,7 @@ def _values(found: Examination, broken: set[int], explained: set[int], points: i
     """Compare at the given point and at others near by, and explain the first failure of each input."""
     trial: Trial | None = found.trial
     for _ in range(points):
-        if trial is None or not _comparable(trial):
+        if trial is None or not is_comparable(trial):
             break
         for i, comparison in enumerate(trial.comparisons):
             if i in broken:
@@ -219,112 +166,11 @@ def _values(found: Examination, broken: set[int], explained: set[int], points: i
                 found.comparisons.append(comparison)
             if not comparison.passed and i not in explained:
                 explained.add(i)
-                _explain(found, trial, i, level)
+                explain(found, trial, i, level)
             elif trial is found.trial and trial.every_entry and isinstance(trial.rule, Pair):
-                _imprecise(found, i)
-        trial = (
-            trial.another if trial.every_entry else None
-        )  # a large one costs ten calls of forward, and one point says enough
-
-
-def _comparable(trial: Trial) -> bool:
-    """Whether the rule can be compared there: beside the given point it may leave the domain of f."""
-    try:
-        trial.comparisons  # noqa: B018 (computed here)
-    except (Raised, WrongCount, ValueError):
-        if trial.origin:
-            return False
-        raise
-    return True
-
-
-def _explain(found: Examination, trial: Trial, i: int, level: str) -> None:
-    """Say why the gradient of input ``i`` is wrong at this trial."""
-    comparison = trial.comparisons[i]
-    if _beyond_kinks(found, comparison, trial, i):
-        return
-    if comparison.columns is None:
-        _explain_large(found, trial, i, level)
-        return
-    if level == "full":
-        said = (
-            explain(trial.evidence(i), _evidence_there(trial, i))
-            or explain_by_tape(trial, i)
-            or explain_by_mutants(trial, i, found.trusted)
-        )
-        if said is not None:
-            entry, finding = said
-            found.add(entry.id, entry.label, finding, i, tier=entry.tier)
-            return
-    found.add("D57", "unknown", _unknown(trial, i), i)
-
-
-def _explain_large(found: Examination, trial: Trial, i: int, level: str) -> None:
-    """Say why the gradient of a large input is wrong: where, if that is in a few places, or else what is wrong on small arrays."""
-    located = locate(trial, i)
-    small = trial.small if level == "full" and not located.complete else None
-    said = _on_small_arrays(found, small, i) if small is not None else None
-    if said is not None:
-        found.diagnoses.append(said)
-        return
-    shape, word, size = trial.values[i].shape, trial.word(i), trial.values[i].size
-    named = ", ".join(f"{word}{place}" for place in places(located.entries[:5], shape))
-    more = f" and {len(located.entries) - 5} more" if len(located.entries) > 5 else ""
-    few = f"{len(located.entries)} of {size} entries {'is' if len(located.entries) == 1 else 'are'} wrong: {named}{more}"
-    found.add(
-        "D57",
-        "unknown",
-        Finding(
-            few if located.complete else f"wrong all over: in {100 * located.share:.2g} % of the parts that were looked at",
-            "all others are right" if located.complete else "none of the known mistakes; try it on small arrays",
-            {"entries": places(located.entries[:20], shape), "complete": located.complete},
-            explain=f"found by {located.tests} directions, of four calls of forward each",
-        ),
-        i,
-    )
-
-
-def _on_small_arrays(found: Examination, small: Trial, i: int) -> Diagnosis | None:
-    """Why the rule is wrong on small arrays; None if it is right there, or nobody knows."""
-    if not _comparable(small) or not small.every_entry or small.comparisons[i].passed:
-        return None
-    there = Examination(small, found.trusted)
-    _explain(there, small, i, "full")
-    [said] = there.diagnoses
-    if said.id == "D57":
-        return None
-    shapes = ", ".join(str(value.shape) for value in small.values)
-    seen = f"Seen on arrays of the shapes {shapes}, on which the rule is wrong as well."
-    return replace(said, name=found.name(i), explain="\n".join(filter(None, (said.explain, seen))))
-
-
-def _imprecise(found: Examination, i: int) -> None:
-    """Say so if a gradient within the tolerance is off by the rounding of float32, here and at another point."""
-    finding = precision(found.trial.evidence(i))
-    there = _evidence_there(found.trial, i) if finding is not None else None
-    if finding is not None and there is not None and precision(there) is not None:
-        found.add("D54", "precision", finding, i)
-
-
-def _evidence_there(trial: Trial, i: int) -> Evidence | None:
-    another = trial.another
-    return another.evidence(i) if another is not None and _comparable(another) else None
-
-
-def _unknown(trial: Trial, i: int) -> Finding:
-    """What can be said of a gradient that is wrong in no known way."""
-    comparison = trial.comparisons[i]
-    ours, right = np.nan_to_num(comparison.yours), comparison.low
-    norms = float(np.linalg.norm(ours) * np.linalg.norm(right))
-    cosine = float((ours * right).sum()) / norms if norms else 0.0
-    clear = (right != 0) & (ours != 0)
-    signs = float((np.sign(ours[clear]) == np.sign(right[clear])).mean()) if clear.any() else 0.0
-    return Finding(
-        f"{comparison.summary()}",
-        "none of the known mistakes",
-        {"wrong": int(comparison.wrong.sum()), "of": int(comparison.wrong.size)},
-        explain=f"cosine with the right one {cosine:.4f}; {100 * signs:.0f} % of the signs agree",
-    )
+                say_if_imprecise(found, i)
+        # A large one costs ten calls of forward, and one point says enough.
+        trial = trial.another if trial.every_entry else None
 
 
 def in_given_dtype(found: Examination, rule: FloatInputs, eps: float) -> None:
@@ -385,55 +231,3 @@ def _agrees(trial: Trial) -> bool:
         return False
     except ValueError:  # the value is not finite beside these inputs
         return True
-
-
-# ---- kinks
-
-
-def _beyond_kinks(found: Examination, comparison: Comparison, trial: Trial, i: int) -> bool:
-    """Whether the gradient is wrong at kinks alone; says so."""
-    apart = comparison.low != comparison.high
-    if not comparison.wrong.any() or not apart[comparison.wrong].all() or comparison.columns is None:
-        return False
-    row, column = comparison.worst(1)[0]
-    low, high, ours = (float(v[row, column]) for v in (comparison.low, comparison.high, comparison.yours))
-    place = entry_name(trial.word(i), comparison.columns, column)
-    found.add(
-        "D56",
-        "kink_outside",
-        Finding(
-            f"{place} sits on a kink: the slopes beside it are {low:.6g} and {high:.6g}, and yours is {ours:.6g}",
-            "every value between the two slopes is a valid choice, this is none",
-            {"left": low, "right": high, "yours": ours},
-        ),
-        i,
-    )
-    return True
-
-
-def _kinks(found: Examination) -> None:
-    """Name the kinks at which the gradient is one of the valid choices."""
-    for i, comparison in enumerate(found.trial.comparisons if found.comparisons else ()):
-        if comparison.columns is None:
-            continue
-        for row, column in _some(comparison):
-            low, high, ours = (float(v[row, column]) for v in (comparison.low, comparison.high, comparison.yours))
-            place = entry_name(found.trial.word(i), comparison.columns, column)
-            value = float(found.trial.values[i].ravel()[column])
-            found.add(
-                "D55",
-                "kink",
-                Finding(
-                    f"{place} = {value:.6g} sits on a kink: slopes {low:.6g} and {high:.6g}; your {ours:.6g} is a valid choice",
-                    args={"left": low, "right": high, "yours": ours},
-                ),
-                i,
-                error=False,
-            )
-
-
-def _some(comparison: Comparison) -> Iterator[tuple[int, int]]:
-    right = comparison.kinks & ~comparison.wrong
-    if comparison.rows is None:
-        return
-    yield from ((int(row), int(column)) for row, column in np.argwhere(right)[:SAMPLES])

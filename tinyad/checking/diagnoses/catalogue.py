@@ -14,7 +14,7 @@ from .places import ELSEWHERE, PLACES, TARGET
 from .structure import ARGUMENT, FACTORS, OPERANDS, PLAIN_FACTOR, PRECISION, TERMS
 from .whole import OVERSUM, UPSTREAM, WHOLE
 
-__all__ = ["CATALOGUE", "explain"]
+__all__ = ["CATALOGUE", "look_up"]
 
 CATALOGUE: tuple[Entry, ...] = (
     *PRECISION,
@@ -32,7 +32,7 @@ CATALOGUE: tuple[Entry, ...] = (
 )
 
 
-def explain(e: Evidence, there: Evidence | None) -> tuple[Entry, Finding] | None:
+def look_up(e: Evidence, there: Evidence | None) -> tuple[Entry, Finding] | None:
     """The first entry of the catalogue that is true of the evidence, and of the evidence at another point.
 
     Without another point (forward takes none near by) the statement rests on one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from ...backend import asnumpy, is_array, module_of
 from ...tensor import Tensor, unwrap
 from ..evidence import SAME, Trial
 from ..inputs import FloatArray, describe
-from .finding import Finding
+from .finding import Finding, along, subsets
 
 __all__ = ["CONTRACT", "Returned"]
 
@@ -164,12 +163,12 @@ def not_unbroadcast(r: Returned) -> Finding | None:
     """The right gradient once it is summed over the axes along which the input was broadcast."""
     if not _wrong_shape(r) or r.numbers.ndim < len(r.shape) or not r.known:
         return None
-    for axes in _subsets(r.numbers.ndim):
+    for axes in subsets(r.numbers.ndim):
         if any(r.numbers.shape[k] == 1 for k in axes):
             continue
         for keep in (False, True):
             if r.same(r.numbers.sum(axis=axes, keepdims=keep), r.right):
-                shown = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+                shown = along(axes)
                 how = ", keepdims=True" if keep else ""
                 return Finding(
                     f"shape {r.numbers.shape} for an input of shape {r.shape}; summed over {shown} it is exactly right",
@@ -210,14 +209,14 @@ def wrong_shape(r: Returned) -> Finding | None:
     if r.known and r.numbers.size == r.right.size and r.same(r.numbers.reshape(r.shape), r.right):
         fact, hint = f"{fact}: reshaped it is exactly right", "return g.reshape(x.shape)"
     elif r.known and (axes := _summed_over(r)):
-        fact = f"{fact}: the right gradient summed over {f'axis {axes[0]}' if len(axes) == 1 else f'axes {axes}'}"
+        fact = f"{fact}: the right gradient summed over {along(axes)}"
         hint = "summed over an axis too many"
     return Finding(fact, hint, {"shape": list(given)})
 
 
 def _summed_over(r: Returned) -> tuple[int, ...]:
     """The axes over which the right gradient was summed, if that is what was returned."""
-    for axes in _subsets(len(r.shape)):
+    for axes in subsets(len(r.shape)):
         for keep in (False, True):
             if r.same(r.numbers, np.asarray(r.right.sum(axis=axes, keepdims=keep))):
                 return axes
@@ -230,10 +229,6 @@ def _long(shape: tuple[int, ...]) -> list[int]:
 
 def _kind(value: Any) -> str:
     return f"a {type(value).__name__}" if isinstance(value, (tuple, list, dict)) else describe(value)
-
-
-def _subsets(count: int) -> list[tuple[int, ...]]:
-    return [axes for size in range(1, count + 1) for axes in itertools.combinations(range(count), size)]
 
 
 CONTRACT: tuple[tuple[str, str, Callable[[Returned], Finding | None]], ...] = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..evidence import Evidence
 
-__all__ = ["Entry", "Finding", "number"]
+__all__ = ["Entry", "Finding", "along", "number", "subsets"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,14 @@ def number(value: float) -> str:
     if abs(square - round(square)) < 1e-5 * square and 1 < square < 1000:
         return f"{sign}sqrt({round(square)})"
     return f"{value:.6g}"
+
+
+def subsets(count: int) -> Iterator[tuple[int, ...]]:
+    """The subsets of axes, the smallest first, without the empty one."""
+    for size in range(1, count + 1):
+        yield from itertools.combinations(range(count), size)
+
+
+def along(axes: Sequence[int]) -> str:
+    """Axes in words: ``axis 1``, ``axes (0, 2)``."""
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {tuple(axes)}"

@@ -12,7 +12,7 @@ from ..comparison import slopes_along
 from ..evidence import Evidence
 from ..inputs import BoolArray, FloatArray
 from ..shapes import generic
-from .finding import Entry, Finding, number
+from .finding import Entry, Finding, along, number, subsets
 
 __all__ = ["ARGUMENT", "FACTORS", "OPERANDS", "PLAIN_FACTOR", "PRECISION", "TERMS", "precision"]
 
@@ -78,7 +78,7 @@ def arrays(e: Evidence) -> Iterator[tuple[str, FloatArray]]:
 def statistics(e: Evidence) -> Iterator[tuple[str, FloatArray]]:
     """Their sums, means and the like over axes, in the same way."""
     for word, array in [(e.word, e.x), *e.others, ("y", e.y)]:
-        for axes in _subsets(array.ndim):
+        for axes in subsets(array.ndim):
             over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}" if len(axes) < array.ndim else "all"
             for how, summary in SUMMARIES.items():
                 reduced = summary(array, axis=axes, keepdims=True)
@@ -320,7 +320,7 @@ def missing_sum(e: Evidence) -> Finding | None:
     """D is block-diagonal along some axes, with blocks of rank 1 or 2."""
     if not e.by_rows or e.y.shape != e.shape or e.y.ndim == 0:
         return None
-    for axes in _subsets(e.y.ndim):
+    for axes in subsets(e.y.ndim):
         length = int(np.prod([e.shape[k] for k in axes]))
         if length < 3 or (len(axes) == e.y.ndim and e.y.ndim > 1):
             continue
@@ -334,7 +334,7 @@ def missing_sum(e: Evidence) -> Finding | None:
 
 
 def _sum_terms(axes: tuple[int, ...], rank: int, residual: float, weight: str) -> Finding:
-    over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+    over = along(axes)
     if rank == 1:
         fact = f"differs from the right gradient by {weight or 'w'} * (something constant along {over})"
         hint = (
@@ -420,11 +420,11 @@ def not_centred(e: Evidence) -> Finding | None:
     """R is constant along an axis, for outputs that lack one."""
     if e.zero(e.R) or not e.shape or e.y.shape == e.shape:
         return None
-    for axes in _subsets(len(e.shape)):
+    for axes in subsets(len(e.shape)):
         if min(e.shape[k] for k in axes) < 3:
             continue
         if float(np.ptp(e.R, axis=axes).max()) <= max(1e-6, e.noise) * float(np.abs(e.R).max()):
-            over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+            over = along(axes)
             return Finding(
                 f"differs by something that is the same for all entries along {over}",
                 f"a mean over {over} is not subtracted, or is subtracted once too often",
@@ -506,11 +506,6 @@ def _products(gy: FloatArray, word: str, array: FloatArray) -> Iterator[tuple[st
         for text, x, z in ((f"{a} @ {b}", left, right), (f"{b} @ {a}", right, left)):
             if x.shape[1] == z.shape[0]:
                 yield text, x @ z
-
-
-def _subsets(count: int) -> Iterator[tuple[int, ...]]:
-    for size in range(1, count + 1):
-        yield from itertools.combinations(range(count), size)
 
 
 def precision(e: Evidence) -> Finding | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..evidence import Evidence, Trial
 from ..inputs import FloatArray
-from .finding import Entry, Finding, number
+from .finding import Entry, Finding, along, number, subsets
 
 __all__ = ["WHOLE"]
 
@@ -164,12 +164,12 @@ def transposed(e: Evidence) -> Finding | None:
 
 def flipped(e: Evidence) -> Finding | None:
     """The gradient, or the output's index, is reversed along some axes."""
-    for axes in _subsets(len(e.shape)):
+    for axes in subsets(len(e.shape)):
         moved = np.flip(_by_input_axes(e.J, e), tuple(1 + k for k in axes)).reshape(e.J.shape)
         if e.same(e.A, moved):
             return _flipped(axes, e.residual(e.A, moved), "the right gradient")
     if e.by_rows:
-        for axes in _subsets(e.y.ndim):
+        for axes in subsets(e.y.ndim):
             moved = np.flip(e.J.reshape(*e.y.shape, -1), axes).reshape(e.J.shape)
             if e.same(e.A, moved):
                 return _flipped(axes, e.residual(e.A, moved), "right for an upstream gradient")
@@ -177,7 +177,7 @@ def flipped(e: Evidence) -> Finding | None:
 
 
 def _flipped(axes: tuple[int, ...], residual: float, what: str) -> Finding:
-    shown = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+    shown = along(axes)
     return Finding(f"{what} reversed along {shown}", "a flip is missing or one too many", {"axes": list(axes)}, residual)
 
 
@@ -268,13 +268,13 @@ def permuted(e: Evidence) -> Finding | None:
 
 def oversummed(e: Evidence) -> Finding | None:
     """G == the sum or mean of N over axes, broadcast back."""
-    for axes in _subsets(len(e.shape)):
+    for axes in subsets(len(e.shape)):
         if any(e.shape[k] == 1 for k in axes) or not e.shape:
             continue
         for how in (np.sum, np.mean):
             moved = np.broadcast_to(how(e.N, axis=axes, keepdims=True), e.shape)
             if not e.same(e.N, moved) and e.same(e.G, moved):
-                over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
+                over = along(axes)
                 return Finding(
                     f"the {'sum' if how is np.sum else 'mean'} of the right gradient over {over}, the same for all",
                     "summed over one axis too many",
@@ -331,11 +331,6 @@ def diagonal_only(e: Evidence) -> Finding | None:
         "each output depends on several inputs: the cross terms are missing",
         residual=e.residual(e.A, diagonal),
     )
-
-
-def _subsets(count: int) -> Iterator[tuple[int, ...]]:
-    for size in range(1, count + 1):
-        yield from itertools.combinations(range(count), size)
 
 
 WHOLE = (
