@@ -110,10 +110,10 @@ ROOMS: list[str | list[str]] = [
     "tinyad/compiler/trees.py",
     "tinyad/compiler/compile.py",
     "tinyad/compiler/__init__.py",
+    "tinyad/report.py",
     "tinyad/checking/",
     "tinyad/testing.py",
     "tinyad/grade.py",
-    "tinyad/report.py",
     "tinyad/inspect/",
     # The face of the engine. What stands above it writes `import tinyad as ad`, as users do.
     "tinyad/__init__.py",

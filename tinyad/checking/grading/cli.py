@@ -1,6 +1,7 @@
 """The commands of grading: ``tinyad grade`` and ``tinyad assign``.
 
-Exit codes: 0 whenever the results were written; 2 if the call or the assignment is wrong; 4 if the grader itself failed.
+Exit codes: 0 whenever the results were written; 2 if the call or the assignment is wrong; 4 if the grader itself failed, which
+with ``--all`` is so if a submission could not be graded.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from ..report import LEVELS
 from .authoring import add_audit, add_authoring
+from .course import grade_course
 from .formats import FORMATS
 from .grade import grade
 from .gradescope import write_zip
@@ -34,24 +36,39 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "grade",
         help="grade a submission",
         description="Run a student's code in a process of its own, compare what it computes with the assignment's references, and "
-        "write the results: before the first test with all tests at 0, and after every test.",
+        "write the results: before the first test with all tests at 0, and after every test. With --all, do so for every folder in "
+        "DIR, and write a table of the scores and a page that says which mistakes many have made; what is finished is not done "
+        "again.",
     )
     grade.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
-    grade.add_argument("submission", metavar="SUBMISSION", help="the folder with the student's files")
+    grade.add_argument("submission", metavar="SUBMISSION", nargs="?", help="the folder with the student's files")
+    grade.add_argument("--all", metavar="DIR", help="grade all submissions: every folder in DIR is one")
     grade.add_argument("--format", choices=tuple(FORMATS), default="json", help="of the results (default: json)")
-    grade.add_argument("--out", metavar="FILE", help="where to write them; by default HW-results.json")
+    grade.add_argument(
+        "--out", metavar="FILE", help="where to write them; by default HW-results.json, with --all the folder HW-grades"
+    )
+    grade.add_argument("--jobs", metavar="N", type=int, default=1, help="with --all: how many at a time (default: 1)")
+    grade.add_argument(
+        "--private", metavar="PATH", action="append", default=[], help="a file or folder that students' code must not read"
+    )
     grade.add_argument("--feedback", choices=LEVELS, help="how much is told; by default what the assignment says")
     grade.set_defaults(run=_grade)
 
 
 def _grade(arguments: argparse.Namespace) -> int:
     try:
+        if (arguments.submission is None) == (arguments.all is None):
+            raise ValueError("expected one of the two: the folder of a SUBMISSION, or --all DIR.")
+        if arguments.all is not None:
+            return _grade_all(arguments)
         assignment = load_assignment(arguments.assignment)
         if arguments.feedback:
             assignment = assignment.with_feedback(arguments.feedback)
         out = Path(arguments.out or f"{Path(arguments.assignment).stem}-results.json")
         write = FORMATS[arguments.format]
-        graded = grade(assignment, arguments.submission, lambda grade: write(grade, out), covered=(out,))
+        graded = grade(
+            assignment, arguments.submission, lambda grade: write(grade, out), covered=(out, *map(Path, arguments.private))
+        )
     except (ValueError, TypeError, FileNotFoundError) as error:
         print(f"tinyad grade: {error}", file=sys.stderr)
         return 2
@@ -61,6 +78,17 @@ def _grade(arguments: argparse.Namespace) -> int:
         return INTERNAL
     print(f"{graded}\n  results in {out}")
     return 0
+
+
+def _grade_all(arguments: argparse.Namespace) -> int:
+    """Grade a course; the errors are the caller's to tell."""
+    if arguments.format != "json":
+        raise ValueError(f"--format is {arguments.format!r}; with --all, grades are written as json, and all scores as csv.")
+    out = Path(arguments.out or f"{Path(arguments.assignment).stem}-grades")
+    options = {"jobs": arguments.jobs, "feedback": arguments.feedback}
+    course = grade_course(arguments.assignment, arguments.all, out, say=lambda text: print(text, flush=True), **options)
+    print(f"\n{course}\n\nscores in {out / 'scores.csv'}, all of it in {out / 'report.html'}")
+    return 0 if not course.failed else INTERNAL
 
 
 def _add_assign(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

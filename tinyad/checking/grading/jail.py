@@ -61,7 +61,7 @@ BARE = """
 exit $?
 """
 # Arguments: the folder in memory, its options, what to copy there, whose it is; how many places to make read-only, their
-# options and names; how many files to cover, their names; the command.
+# options and names; how many files and folders to cover, their names; the command.
 SEALED = """
 set -e
 home=$1; size=$2; given=$3; owner=$4; shift 4
@@ -74,7 +74,10 @@ while [ "$count" -gt 0 ]; do
     shift 2; count=$((count - 1))
 done
 count=$1; shift
-while [ "$count" -gt 0 ]; do mount --bind /dev/null "$1"; shift; count=$((count - 1)); done
+while [ "$count" -gt 0 ]; do
+    if [ -d "$1" ]; then mount -t tmpfs -o ro,size=4k tmpfs "$1"; else mount --bind /dev/null "$1"; fi
+    shift; count=$((count - 1))
+done
 set +e
 "$@"
 exit $?
