@@ -19,6 +19,7 @@ from .dot import DotTest, dot_test
 from .evidence import Trial
 from .examine import examine, in_given_dtype
 from .inputs import EPS, FloatInputs, as_output, checked_output, random_like
+from .options import check_options
 from .report import Diagnosis, GradientError, Report
 
 __all__ = ["check"]
@@ -37,6 +38,8 @@ def check(
     order: int = 1,
     rtol: float | None = None,
     seed: int = 0,
+    level: str = "full",
+    feedback: str = "explain",
     raises: bool = True,
 ) -> Report:
     r"""Check tinyad's derivatives of ``f`` against numeric ones.
@@ -60,6 +63,8 @@ def check(
         order: 2 to check, once the first derivative passed, the pullback (x, gy) -> J(x)' gy in the same way.
         rtol: the relative tolerance; 1e-6 if None.
         seed: of the random directions.
+        level: ``"full"``, or ``"quick"`` to leave out why a derivative is wrong.
+        feedback: how much the report's text says: ``"fact"``, ``"hint"`` or ``"explain"``.
         raises: whether to raise on failure; otherwise the report is returned, false as a bool.
 
     Returns:
@@ -90,14 +95,14 @@ def check(
     """
     if order not in (1, 2):
         raise ValueError(f"check: order is {order!r}; expected 1 (first derivatives) or 2 (second derivatives, too).")
-    if rtol is not None and not rtol > 0:
-        raise ValueError(f"check: rtol is {rtol!r}; expected a positive number, or None for {RTOL}.")
+    check_options("check", rtol, level, feedback)
     rtol = RTOL if rtol is None else rtol
     function = FloatInputs("check", f, inputs)
     name = str(getattr(f, "__name__", type(f).__name__))
-    report = _check(function, name, rtol, seed)
+    report = _check(function, name, rtol, seed, level)
     if order == 2 and report.passed:
-        report = replace(report, second=_check(_pullback(function, seed), f"the pullback of {name}", rtol, seed))
+        report = replace(report, second=_check(_pullback(function, seed), f"the pullback of {name}", rtol, seed, level))
+    report = replace(report, feedback=feedback)
     if raises and not report.passed:
         raise GradientError(report)
     return report
@@ -117,7 +122,7 @@ def _pullback(function: FloatInputs, seed: int) -> FloatInputs:
     return result
 
 
-def _check(function: FloatInputs, name: str, rtol: float, seed: int) -> Report:
+def _check(function: FloatInputs, name: str, rtol: float, seed: int, level: str) -> Report:
     """The check of a function's first derivative."""
     exact = function.raised_to_float64()
     y, eps_of_forward = checked_output("check", exact(*exact.values))
@@ -129,7 +134,7 @@ def _check(function: FloatInputs, name: str, rtol: float, seed: int) -> Report:
     if taped.shape != plain.shape:
         return Report(name, seed, diagnoses=(OTHER_VALUES,))
 
-    found = examine(Trial(exact, seed, rtol), points=1)
+    found = examine(Trial(exact, seed, rtol), points=1, level=level)
     in_given_dtype(found, function, eps)
 
     notes = []

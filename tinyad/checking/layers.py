@@ -17,9 +17,10 @@ from ..backend import is_array
 from ..tensor import unwrap
 from .comparison import RTOL
 from .inputs import describe
+from .options import check_options
 from .report import GradientError, Report
 from .rule import Pair, parameter_names
-from .rules import check_options, examined
+from .rules import examined
 
 __all__ = ["check_layer"]
 
@@ -73,7 +74,7 @@ def check_layer(
       params['w'] (3, 7) float64
         what    exactly 1/5 times the right gradient = 1/x.shape[0] or 1/y.shape[0]   [D24 factor_n]
     """
-    check_options("check_layer", rtol, points, level, feedback)
+    check_options("check_layer", rtol, level, feedback, points)
     for method in ("forward", "backward"):
         if not callable(getattr(layer, method, None)):
             raise TypeError(

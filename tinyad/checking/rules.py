@@ -14,11 +14,12 @@ from .comparison import RTOL
 from .evidence import Trial
 from .examine import examine, in_given_dtype
 from .inputs import require_callable
+from .options import check_options
 from .reference_mutants import TrustedPair
-from .report import LEVELS, Diagnosis, GradientError, Report
+from .report import Diagnosis, GradientError, Report
 from .rule import Pair, Raised
 
-__all__ = ["check_options", "check_rule", "examined"]
+__all__ = ["check_rule", "examined"]
 
 FORWARD = 1e-6  # relative: how far a student's forward may be from the teacher's
 
@@ -87,7 +88,7 @@ def check_rule(
     """
     require_callable("check_rule", forward, "forward")
     require_callable("check_rule", backward, "backward")
-    check_options("check_rule", rtol, points, level, feedback)
+    check_options("check_rule", rtol, level, feedback, points)
     value, trusted = _reference(reference, calling)
     pair = Pair("check_rule", forward, backward, inputs, calling, value)
     title = name or str(getattr(forward, "__name__", type(forward).__name__))
@@ -96,18 +97,6 @@ def check_rule(
     if raises and not report.passed:
         raise GradientError(report)
     return report
-
-
-def check_options(caller: str, rtol: float | None, points: int, level: str, feedback: str) -> None:
-    """Raise a ValueError for an option that is none."""
-    if rtol is not None and not rtol > 0:
-        raise ValueError(f"{caller}: rtol is {rtol!r}; expected a positive number, or None for {RTOL}.")
-    if points not in (1, 2):
-        raise ValueError(f"{caller}: points is {points!r}; expected 1 or 2.")
-    if level not in ("quick", "full"):
-        raise ValueError(f"{caller}: level is {level!r}; expected 'quick' or 'full'.")
-    if feedback not in LEVELS:
-        raise ValueError(f"{caller}: feedback is {feedback!r}; expected one of {', '.join(map(repr, LEVELS))}.")
 
 
 def _reference(reference: Any, calling: str) -> tuple[Callable[..., Any] | None, TrustedPair | None]:
