@@ -32,29 +32,29 @@ def run(*arguments, cwd):
 # ---- the whole way
 
 
-def test_from_a_new_assignment_to_a_grade(tmp_path):
+def test_from_a_new_assignment_to_a_grade(tmp_path, capsys):
     done = run("assign", "new", "hw1", cwd=tmp_path)
     assert done.returncode == 0 and "Next: python -m tinyad assign lint" in done.stdout
-    done = run("assign", "lint", "hw1/hw1.py", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "hw1.py: all is in order\n")
-    done = run("assign", "build", "hw1/hw1.py", "student", cwd=tmp_path)
+    done = run("assign", "lint", "hw1/hw.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "hw.py: all is in order\n")
+    done = run("assign", "build", "hw1/hw.py", "student", cwd=tmp_path)
     assert done.returncode == 0 and "student: README.md, ops.py" in done.stdout
     done = run("check", "ops.py::softmax", cwd=tmp_path / "student")
     assert done.returncode == 3 and "softmax_backward is yours to write" in done.stdout
-    done = run("grade", "hw1/hw1.py", "student", "--out", "grade.json", cwd=tmp_path)
-    assert done.returncode == 0 and "hw1: 0 of 5 points" in done.stdout
-    done = run("grade", "hw1/hw1.py", "hw1", "--out", "grade.json", cwd=tmp_path)
-    assert done.returncode == 0 and "hw1: 5 of 5 points" in done.stdout
+    hw1, student, grade = (str(tmp_path / name) for name in ("hw1", "student", "grade.json"))
+    for submission, score in ((student, 0), (hw1, 5)):
+        assert main(["grade", f"{hw1}/hw.py", submission, "--out", grade]) == 0
+        assert f"hw1: {score} of 5 points" in capsys.readouterr().out
 
 
-def test_a_new_assignment_needs_a_new_folder_and_a_name(tmp_path, capsys):
-    assert main(["assign", "new", str(tmp_path / "my hw-1")]) == 0
-    assert (tmp_path / "my hw-1" / "my_hw_1.py").is_file()
-    assert main(["assign", "new", str(tmp_path / "my hw-1")]) == 2
+def test_a_new_assignment_needs_a_new_folder(tmp_path, capsys):
+    folder = tmp_path / "it's 2026"
+    assert main(["assign", "new", str(folder)]) == 0
+    assert load_assignment(folder / "hw.py").name == "it's 2026"
+    assert main(["assign", "new", str(folder)]) == 2
     assert "holds something already" in capsys.readouterr().err
-    assert main(["assign", "new", str(tmp_path / "2026")]) == 2
-    assert "give it a name of letters" in capsys.readouterr().err
-    assert main(["assign", "new", str(tmp_path / "2026"), "--name", "hw1"]) == 0
+    assert main(["assign", "new", str(tmp_path / "b"), "--name", "week 2"]) == 0
+    assert load_assignment(tmp_path / "b" / "hw.py").name == "week 2"
 
 
 # ---- the students' copy

@@ -122,13 +122,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     for name in "bc":
         shutil.copytree(tmp_path / "all" / "a", tmp_path / "all" / name)
     graded = []
-    really = module._run
 
     def interrupted(file, where, out, *rest):
         graded.append(where.name)
         if len(graded) == 2:
             raise KeyboardInterrupt
-        return really(file, where, out, *rest)
+        out.write_text(json.dumps({"score": 5, "points": 5, "tests": []}))
+        return ""
 
     monkeypatch.setattr(module, "_run", interrupted)
     with pytest.raises(KeyboardInterrupt):

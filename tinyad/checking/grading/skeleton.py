@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from .handout import write_files
@@ -12,18 +11,18 @@ __all__ = ["new_assignment"]
 HW = '''\
 """The assignment, for the teacher: what is graded, at which inputs, for how many points. Students get ops.py and README.md.
 
-    python -m tinyad assign lint {name}.py            is everything in order?
-    python -m tinyad audit {name}.py                  would these cases notice a mistake?
-    python -m tinyad assign build {name}.py student   the copy for students
-    python -m tinyad grade {name}.py SUBMISSION       one submission
-    python -m tinyad grade {name}.py --all FOLDER     all of them, and what to teach again
+    python -m tinyad assign lint hw.py            is everything in order?
+    python -m tinyad audit hw.py                  would these cases notice a mistake?
+    python -m tinyad assign build hw.py student   the copy for students
+    python -m tinyad grade hw.py SUBMISSION       one submission
+    python -m tinyad grade hw.py --all FOLDER     all of them, and what to teach again
 """
 
 import numpy as np
 
 import tinyad.grade as tg
 
-hw = tg.Assignment("{name}", points=5, seed=2026, feedback="hint")
+hw = tg.Assignment({name!r}, points=5, seed=2026, feedback="hint")
 
 # Forward is given to students, so it earns nothing.
 WEIGHTS = {{"contract": 0.2, "values": 0.7, "purity": 0.1}}
@@ -136,14 +135,12 @@ def new_assignment(folder: str | Path, name: str = "") -> list[Path]:
         The files.
 
     Raises:
-        ValueError: the folder holds something, or the name cannot be that of a Python file.
+        ValueError: the folder holds something already.
     """
     target = Path(folder)
-    called = name or re.sub(r"\W+", "_", target.resolve().name)
-    if not called.isidentifier():
-        raise ValueError(f"the assignment would be called {called!r}; give it a name of letters, digits and _: --name hw1.")
+    called = name or target.resolve().name
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"DIR is {str(folder)!r}, which holds something already; name a new folder.")
-    files = {f"{called}.py": HW.format(name=called), "ops.py": OPS, "README.md": README.format(name=called)}
+    files = {"hw.py": HW.format(name=called), "ops.py": OPS, "README.md": README.format(name=called)}
     write_files(target, {file: text.encode() for file, text in files.items()})
     return [target / file for file in files]
