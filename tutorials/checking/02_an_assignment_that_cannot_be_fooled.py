@@ -10,14 +10,13 @@
 # ones come with tinyad, in the folder `assignments`: *backward by hand*, and *write your own engine*.
 
 # %%
-import collections
 import contextlib
+import json
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-import tinyad.grade as tg
 from tinyad.__main__ import main
 from tinyad.checking.grading.audit import audit_assignment, foreign_check
 from tinyad.report import PALETTE, keep, tidy
@@ -89,7 +88,7 @@ HW = """
 import ops
 import tinyad.grade as tg
 
-hw = tg.Assignment("two rules", points=10, seed=2026, feedback="hint", wall=3.0)
+hw = tg.Assignment("two rules", points=10, seed=2026, feedback="hint", wall=2.0)
 
 def words(rng):
     return rng.normal(size=(7, 5)), rng.permutation(7)[:6].reshape(2, 3)
@@ -310,64 +309,46 @@ hand_ins = {
     "dora": SOLUTION.replace("dy[:, None] / indices.shape[1]", "dy[:, None]"),
     "eva": SOLUTION.replace(f"dy - {SUM}", "dy").replace("dy[:, None] / indices.shape[1]", "dy[:, None]"),
     "finn": SOLUTION.replace(SUM, "(dy * y).sum(axis=axis)"),
-    "gus, who takes differences": with_softmax_by(DIFFERENCES).replace(
-        "def softmax_forward(x, axis=-1):\n", KEPT
-    ),
-    "hal, who loops for ever": with_softmax_by("    while True:\n        pass\n"),
-    "ida, who writes results": with_softmax_by(OVERWRITES),
-    "jan, whose arrays agree": with_softmax_by(AGREES),
-    "kim, who changes forward": with_softmax_by("    return (3 * dy,)\n").replace(
+    "gus": with_softmax_by(DIFFERENCES).replace("def softmax_forward(x, axis=-1):\n", KEPT),
+    "hal": with_softmax_by("    while True:\n        pass\n"),
+    "ida": with_softmax_by(OVERWRITES),
+    "jan": with_softmax_by(AGREES),
+    "kim": with_softmax_by("    return (3 * dy,)\n").replace(
         "    return y, (y, axis)", "    return 3 * x, (y, axis)"
     ),
-    "leo, who looks for the solution": with_softmax_by(STEALS),
+    "leo": with_softmax_by(STEALS),
 }
 for name, source in hand_ins.items():
     (folder / "class" / name).mkdir(parents=True)
     (folder / "class" / name / "ops.py").write_text(source)
 
-assignment = tg.load_assignment(folder / "hw.py")
-grades = {name: tg.grade(assignment, folder / "class" / name) for name in hand_ins}
-for name, grade in grades.items():
-    softmax = sum(test.score for test in grade.tests if "softmax" in test.name)
-    print(f"{name:32} {grade.score:5.2f} of 10, softmax {softmax:.2f} of 4")
+tinyad("grade", "hw.py", "--all", "class", "--out", "grades")
+results = folder / "grades" / "grades"
+grades = {name: json.loads((results / f"{name}.json").read_text()) for name in hand_ins}
 
 # %% [markdown]
+# The second list is what to teach again: who made the same mistake, in which rule, by which input. Beside the
+# table of scores there is `report.html`, a page with both. What is finished is not done again: with one new
+# submission the same command grades one.
+#
 # What one of them is told, and what those with ideas are:
 
 # %%
-print(grades["eva"].tests[0].output[:310], "...\n")
-told = {name: grade.tests[0].output for name, grade in grades.items()}
-for name, grade in grades.items():
-    if "who" in name:
-        case = grade.tests[0].cases[0]
-        said = told[name] if told[name].startswith("worth 0") else "\n".join([case.status, *case.statements])
-        said = " ".join(said.split())
-        print(f"{name}: {said[:150]}{' ...' * (len(said) > 150)}\n")
+told = {name: grade["tests"][0]["output"] for name, grade in grades.items()}
+print(told["eva"][:310], "...\n")
+for name in ("gus", "hal", "ida", "jan", "kim", "leo"):
+    case = grades[name]["tests"][0]["cases"][0]
+    said = told[name] if told[name].startswith("worth 0") else "\n".join(case["statements"])
+    said = " ".join(said.split())
+    print(f"{name}: {said[:150]}{' ...' * (len(said) > 150)}\n")
 
 # %% [markdown]
+# *gus* takes finite differences, *hal* loops for ever, *ida* writes a `results.json` of her own and exits
+# with success, *jan* returns arrays that are equal to everything, *kim* has made forward as easy as backward.
 # Where *leo* looks for the solution there is an empty file: what the assignment is made of is covered in the
 # worker's view of the disk.
 #
-# ## 7. What to teach again
-#
-# The diagnoses of a class, counted: who made the same mistake in the same rule.
-
-# %%
-same = collections.defaultdict(set)
-for name, grade in grades.items():
-    for test in grade.tests:
-        for case in test.cases:
-            for diagnosis in case.diagnoses:
-                if diagnosis["error"]:
-                    same[test.name.split(",")[0], f"{diagnosis['id']} {diagnosis['label']}"].add(
-                        name.split(",")[0]
-                    )
-clusters = sorted(same.items(), key=lambda row: (-len(row[1]), row[0]))
-for (rule, mistake), names in clusters:
-    print(f"{len(names):2} of {len(grades)}   {rule:8} {mistake:22} {', '.join(sorted(names))}")
-
-# %% [markdown]
-# ## 8. What it protects against, and what not
+# ## 7. What it protects against, and what not
 #
 # The grader is two processes. The one that runs the student's code, the *worker*, is told the names of the
 # functions and gets arrays. It knows no reference, no tolerance, no points. The other one takes nothing from
@@ -391,11 +372,13 @@ for (rule, mistake), names in clusters:
 # whether the student has understood the formula, or who wrote it.
 
 # %%
-points = {name.split(",")[0]: grade.score for name, grade in grades.items()}
+points = {name: grade["score"] for name, grade in grades.items()}
 of_softmax = {
-    name.split(",")[0]: sum(test.score for test in grade.tests if "softmax" in test.name)
+    name: sum(test["score"] for test in grade["tests"] if "softmax" in test["name"])
     for name, grade in grades.items()
 }
+mistakes = json.loads((folder / "grades" / "clusters.json").read_text())["clusters"]
+who = {(row["item"], row["id"]): set(row["submissions"]) for row in mistakes}
 assert (first_lint, second_lint) == (1, 0) and (first_audit, second_audit) == (1, 0)
 assert len(missed["sum_of_output"]) >= 10 and len(missed["one_entry"]) >= 10
 assert len(missed["relative_error"]) <= 3
@@ -403,6 +386,5 @@ assert points["ada"] == 10 and points["ben"] == points["cem"] < 10
 assert all(of_softmax[name] == 0 for name in ("gus", "hal", "ida", "kim"))
 assert of_softmax["jan"] <= 0.8  # for arrays of the right shape, which they are
 assert max(points[name] for name in ("gus", "hal", "ida", "jan", "kim")) < 7
-assert same["softmax", "D47 missing_sum_term"] >= {"ben", "cem", "eva"}
-assert same["bag", "D24 factor_n"] == {"dora", "eva"}
-assert "finite differences" in told["gus, who takes differences"]
+assert who["softmax", "D47"] == {"ben", "cem", "eva"} and who["bag", "D24"] == {"dora", "eva"}
+assert "finite differences" in told["gus"]
