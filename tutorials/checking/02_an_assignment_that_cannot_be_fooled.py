@@ -98,8 +98,8 @@ hw.rule("softmax", student="ops.py:softmax_forward,softmax_backward", points=4,
 hw.rule("bag", student="ops.py:bag_forward,bag_backward", points=6,
         reference=(ops.bag_forward, ops.bag_backward), cases=tg.case(words))
 """
-(folder / "ops.py").write_text(OPS)
-(folder / "hw.py").write_text(HW)
+for name, text in (("ops.py", OPS), ("hw.py", HW)):
+    (folder / name).write_text(text)
 
 # %% [markdown]
 # ## 2. Lint
