@@ -13,7 +13,7 @@ import itertools
 import linecache
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -182,13 +182,24 @@ class Pair(FloatInputs):
         structure, places = self.structures[k], self.places[k]
         if structure.kind is None:
             return [part]
-        if part is None:
-            return [None] * len(places)
         try:
-            found = tree.same_structure(f"the gradient of input {k}", structure, part, f"input {k}")
-        except (TypeError, ValueError) as error:
-            raise WrongCount(str(error)) from error
+            found = list(_leaves_in(structure, part, f"the gradient of input {k}"))
+        except (KeyError, IndexError, AttributeError, TypeError) as error:
+            raise WrongCount(f"a gradient of input {k} that is built otherwise than the input: {error!r}") from error
         return [found[i] for i in places]
+
+
+def _leaves_in(structure: tree.Structure, part: Any, name: str) -> Iterator[Any]:
+    """What stands in a tree where the structure has its leaves: None where nothing does, which is the business of D03."""
+    if structure.kind is None or part is None:
+        yield from [part] * structure.size
+        return
+    keys, found = tree.children(part)
+    held = dict(zip(keys, found, strict=True))
+    if set(held) - set(structure.keys):
+        raise KeyError(f"{name} has {sorted(set(held) - set(structure.keys), key=str)[0]!r}, and the input has not")
+    for key, child in zip(structure.keys, structure.children, strict=True):
+        yield from _leaves_in(child, held.get(key), f"{name}[{key!r}]")
 
 
 def parameter_names(forward: Callable[..., Any], count: int) -> list[str]:
