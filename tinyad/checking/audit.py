@@ -11,6 +11,8 @@ import copy
 import functools
 import inspect
 import json
+import signal
+import threading
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,6 +37,7 @@ Check = Callable[[Callable[..., Any], Callable[..., Any], tuple[Any, ...]], Any]
 
 SAME = 1e-9  # relative: how close gradients are that are called equal
 COARSE = 1e-2  # a difference that no sensible tolerance lets pass
+LONGEST = 20.0  # seconds for one question
 POINTS = 3  # random points at which a survivor is compared with the right rule
 
 ADVICE = {
@@ -290,10 +293,30 @@ def _ask(check: Check | None, rule: Audited, forward: Callable[..., Any], backwa
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Wrong rules divide by zero, and more."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    """Wrong rules divide by zero, and more; and a loop whose condition was changed may never end."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"), _within(LONGEST):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise a TimeoutError in what takes longer: in the main thread, where the system has alarms, and none is set already."""
+    possible = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not possible or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)  # again: the check may catch the first
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 # ---- wrong rules from a right one

@@ -208,6 +208,21 @@ def test_side_effects_tell_rules_apart():
     assert wrong_at(forward=remembering, backward=lambda _, dy: 2 * last["x"] * dy) == "stale"
 
 
+def test_a_loop_without_end_is_noticed(monkeypatch):
+    import tinyad.checking.audit as module
+
+    def endless(x, dy):
+        while True:
+            pass
+
+    monkeypatch.setattr(module, "LONGEST", 0.05)
+    wrong = [Wrong("it", lambda x: (x**2, x), endless)]
+    square = Audited("square", lambda x: (x**2, x), lambda x, dy: 2 * x * dy, (lambda rng: rng.normal(size=3),), wrong=wrong)
+    for check in (lambda f, b, inputs: b(f(*inputs)[1], 1.0) is not None, lambda f, b, inputs: None):
+        [row] = audit([square], check).rows
+        assert row.outcome in ("raised", "survived") and row.told_by in ("", "raises")
+
+
 def with_helper(x, dy):
     return x * unbroadcast(dy, 2), None
 

@@ -138,6 +138,15 @@ def test_the_look_for_leaks(tmp_path, line):
     assert bool(leaks(handout, tmp_path / "copy")) == (not line.startswith("#"))
 
 
+def test_the_look_for_leaks_reads_notebooks(tmp_path):
+    handout = Handout(secret={"return 2 * x": "ops.py, line 3"})
+    cells = [{"source": ["def f(x):\n", "    return 2 * x"]}, {"source": "text"}]
+    write_files(tmp_path, {"a.ipynb": json.dumps({"cells": cells}).encode(), "b.ipynb": b"no JSON", "c.bin": bytes(range(256))})
+    assert leaks(handout, tmp_path) == ["a.ipynb: 'return 2 * x', from a solution (ops.py, line 3)"]
+    write_files(tmp_path, {"a.ipynb": b"{}", "d.md": b"### END SOLUTION"})
+    assert leaks(handout, tmp_path) == ["d.md: a marker is left"]
+
+
 def test_lines_that_stand_outside_of_solutions_as_well_are_no_leak(tmp_path):
     handout = Handout(secret={"return x": "ops.py, line 3", "pass": "ops.py, line 4"})
     handout.given["return x"] = 1
@@ -276,6 +285,11 @@ def test_a_solution_that_does_not_get_all_points(tmp_path):
     found = faults(tmp_path, source)
     assert len(found) == 1 and "the solution gets 2 of 2" not in found[0]
     assert "for 'scale': 0 of 2 cases pass" in found[0]
+
+
+def test_what_the_grader_refuses(tmp_path):
+    source = HW.replace("reference=(scale_forward, scale_backward)", "reference=lambda x, factor: (factor * x).astype(int)")
+    assert "the reference returned" in faults(tmp_path, source)[0]
 
 
 def test_two_items_that_grade_the_same(tmp_path):

@@ -116,7 +116,7 @@ def test_what_is_finished_is_not_done_again(course, tmp_path):
     assert "D07" not in str(result) or "1 of 6  D07" in str(result)
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     write(tmp_path / "hw.py", HW)
     build(tmp_path / "hw.py", tmp_path / "all" / "a", teacher=True)
     for name in "bc":
@@ -131,8 +131,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
         return ""
 
     monkeypatch.setattr(module, "_run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        grade_course(tmp_path / "hw.py", tmp_path / "all", tmp_path / "out")
+    assert main(["grade", str(tmp_path / "hw.py"), "--all", str(tmp_path / "all"), "--out", str(tmp_path / "out")]) == 130
+    assert "the same command goes on where it stopped" in capsys.readouterr().err
     result = grade_course(tmp_path / "hw.py", tmp_path / "all", tmp_path / "out")
     assert graded[:2] == ["a", "b"] and "a" not in graded[2:] and set(graded) == {"a", "b", "c"}
     assert {name: grade["score"] for name, grade in result.grades.items()} == {"a": 5, "b": 5, "c": 5}

@@ -22,6 +22,7 @@ from .loading import load_assignment
 __all__ = ["add_commands"]
 
 INTERNAL = 4
+INTERRUPTED = 130  # as shells have it
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,6 +73,9 @@ def _grade(arguments: argparse.Namespace) -> int:
     except (ValueError, TypeError, FileNotFoundError) as error:
         print(f"tinyad grade: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("tinyad grade: interrupted; with --all, the same command goes on where it stopped.", file=sys.stderr)
+        return INTERRUPTED
     except Exception:
         traceback.print_exc()
         print("tinyad grade: an error of the grader itself.", file=sys.stderr)

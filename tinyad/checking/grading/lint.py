@@ -73,7 +73,10 @@ def lint(file: str | Path, add: Sequence[str | Path] = ()) -> list[Finding]:
     found += [problem for source in given for problem in _names(source)]
     found += [problem for problem in _missing(assignment, handout, author)]
     found += [problem for problem in _references(assignment, author)]
-    return found or list(_worth(assignment, handout, author))
+    try:
+        return found or list(_worth(assignment, handout, author))
+    except ValueError as error:  # a reference or a case that the grader refuses
+        return [Finding(author.name, 0, str(error))]
 
 
 # ---- files

@@ -62,7 +62,10 @@ def _uncommented(lines: Sequence[str]) -> str:
 
 def _by_definitions(text: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The docstring, then a cell for each function or class, and for what stands between them."""
-    tree = ast.parse(text)
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise ValueError(f"a file cannot be cut into cells, because it is no Python: {error}") from None
     body = list(tree.body)
     start = 0
     if (said := ast.get_docstring(tree)) is not None:
@@ -98,6 +101,9 @@ def notebook_of(name: str, text: str, items: Sequence[Item], assignment: str = "
         text: of the student's copy, or the author's with its markers.
         items: whose functions are in it; rules get a graded cell.
         assignment: name of the author's file if the hidden cases are to be in those cells, between markers for nbgrader.
+
+    Raises:
+        ValueError: the text is no Python.
     """
     cells = [_plain_cell(k, kind, body) for k, (kind, body) in enumerate(cells_of(text))]
     for item in items:
