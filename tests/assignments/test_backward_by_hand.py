@@ -202,3 +202,34 @@ def test_a_mistake_costs_points_where_it_is_and_is_named(mistake: Mistake, tmp_p
         assert id in [tag for test in tests for tag in test.tags]
     assert mistake.said in results_of(grade, mistake.items[0])[0].output
     assert all(test.status == "passed" for test in results_of(grade, mistake.control))
+
+
+OTHER_POOLING = """
+    dxp = np.zeros(xp.shape)
+    for n, c, i, j in np.ndindex(dy.shape):
+        window = xp[n, c, i * stride : i * stride + size, j * stride : j * stride + size]
+        u, v = np.unravel_index(window.argmax(), window.shape)
+        dxp[n, c, i * stride + u, j * stride + v] += dy[n, c, i, j]
+    for _ in range(padding):
+        dxp[:, :, 1] += dxp[:, :, 0]
+        dxp[:, :, -2] += dxp[:, :, -1]
+        dxp = dxp[:, :, 1:-1]
+        dxp[..., 1] += dxp[..., 0]
+        dxp[..., -2] += dxp[..., -1]
+        dxp = dxp[..., 1:-1]
+    return dxp
+"""
+
+
+def test_other_right_ways_get_full_marks(tmp_path: Path) -> None:
+    """Loops, the first of several maxima, float64 for float32, one array in place of a tuple, nothing in place of None."""
+    path = solution(NAME, tmp_path) / "ops.py"
+    text = path.read_text(encoding="utf-8")
+    before, after = text.split("    windows = np.lib.stride_tricks.sliding_window_view(xp, (size, size), axis=(2, 3))[..., ")
+    text = before + OTHER_POOLING + "\n\ndef max_pool_inputs" + after.split("def max_pool_inputs")[1]
+    for old, new in (("return dtable, None", "return dtable"), ("/ len(labels), None", "/ len(labels)")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    grade = tg.grade(load(NAME, "max_pool", "embedding", "softmax_cross_entropy"), tmp_path)
+    assert [test.status for test in grade.tests] == ["passed"] * 6

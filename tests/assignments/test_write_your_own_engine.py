@@ -180,3 +180,98 @@ def test_training_that_does_not_learn_gets_no_points(old: str, new: str, tmp_pat
     mistake = Mistake("training", ("digits",), "mlp.py", old, new, (), "", "matrix product")
     grade = graded_with(NAME, mistake, tmp_path)
     assert [test.status for test in grade.tests] == ["passed", "passed", "failed"]
+
+
+TAUGHT = '''
+import math
+
+
+class Value:
+    """An engine as it is often taught: closures that add to the operands' gradients, an order by recursion."""
+
+    def __init__(self, data, children=()):
+        self.data, self.grad, self.children = data, 0.0, set(children)
+        self.push = lambda: None
+
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other))
+
+        def push():
+            self.grad += out.grad
+            other.grad += out.grad
+
+        out.push = push
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other))
+
+        def push():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+
+        out.push = push
+        return out
+
+    def _function(self, y, slope):
+        out = Value(y, (self,))
+
+        def push():
+            self.grad += slope * out.grad
+
+        out.push = push
+        return out
+
+    def __pow__(self, n):
+        return self._function(self.data**n, n * self.data ** (n - 1))
+
+    def tanh(self):
+        return self._function(math.tanh(self.data), 1 - math.tanh(self.data) ** 2)
+
+    def exp(self):
+        return self._function(math.exp(self.data), math.exp(self.data))
+
+    def relu(self):
+        return self._function(max(0.0, self.data), float(self.data > 0))
+
+    def backward(self):
+        order, seen = [], set()
+
+        def visit(value):
+            if value not in seen:
+                seen.add(value)
+                for child in value.children:
+                    visit(child)
+                order.append(value)
+
+        visit(self)
+        self.grad = 1.0
+        for value in reversed(order):
+            value.push()
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + (-other)
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __truediv__(self, other):
+        return self * other**-1
+
+    def __rtruediv__(self, other):
+        return self**-1 * other
+
+    __radd__, __rmul__ = __add__, __mul__
+'''
+
+
+def test_an_engine_as_it_is_often_taught_gets_full_marks(tmp_path: Path) -> None:
+    solution(NAME, tmp_path)
+    (tmp_path / "scalar.py").write_text(TAUGHT)
+    grade = tg.grade(load(NAME, SCALAR, FUNCTIONS, "functions of a negative number"), tmp_path)
+    assert [test.status for test in grade.tests] == ["passed"] * 3
