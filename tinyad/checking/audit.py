@@ -28,7 +28,7 @@ from ..tensor import unwrap
 from .inputs import is_float_array, signed
 from .mutation import Mutant, mutants
 from .rule import CALLINGS, Pair
-from .shapes import jittered, resized
+from .shapes import jittered, lengthened, resized
 
 __all__ = ["Audit", "Audited", "Place", "Row", "Wrong", "audit", "wrong_rules"]
 
@@ -53,6 +53,7 @@ ADVICE = {
     "stale": "call forward with something else before backward",
     "more": "inputs at another point",
     "shape": "a second shape, with lengths that are different primes",
+    "several": "several examples, or whatever there was a single one of: no axis of length 1",
     "square": "a square case: every axis of the same length",
     "indices": "other whole numbers: indices of which some repeat and some are missing",
 }
@@ -405,6 +406,7 @@ def _elsewhere(
                 ("more", jittered(pair, seed)),
                 ("square", resized(pair, seed, square=True)),
                 ("shape", resized(pair, seed)),
+                ("several", lengthened(pair, seed)),
             ]
         except (TypeError, ValueError):  # no floats, or not to be varied
             continue

@@ -17,7 +17,7 @@ from ..backend import asnumpy, is_array, module_of
 from ..tensor import unwrap
 from .inputs import FloatArray, FloatInputs, is_float_array
 
-__all__ = ["generic", "jittered", "resized", "shrunk", "spread_apart"]
+__all__ = ["generic", "jittered", "lengthened", "resized", "shrunk", "spread_apart"]
 
 STEPS = (0.1, 0.01, 1e-3)  # relative; the first that forward accepts
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23)
@@ -72,6 +72,14 @@ def shrunk(rule: FloatInputs, seed: int) -> FloatInputs | None:
         return None
     longest = {length: length if length < PRIMES[len(lengths)] else PRIMES[-1] for length in lengths}
     return _first_accepted(rule, seed, [dict(zip(lengths, PRIMES, strict=False)), longest])
+
+
+def lengthened(rule: FloatInputs, seed: int) -> FloatInputs | None:
+    """The rule with its axes of length 1 made longer, the others as they are; None if it has none, or forward takes no such."""
+    if all(1 not in leaf.shape for leaf in rule.leaves if is_array(leaf)):
+        return None
+    lengths = _lengths_of(rule)
+    return _first_accepted(rule, seed, [{1: next(prime for prime in PRIMES if prime not in lengths)}])
 
 
 def _lengths_of(rule: FloatInputs) -> list[int]:

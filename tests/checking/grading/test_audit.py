@@ -191,6 +191,25 @@ def test_what_tells_a_wrong_rule_from_the_right_one(changes, told_by):
     assert wrong_at(**changes) == told_by
 
 
+def test_a_single_example_does_not_make_a_missing_mean_right():
+    def forward(x, labels):
+        return -x[np.arange(len(labels)), labels].mean(), (x.shape, labels)
+
+    def sum_for_mean(cache, dy):
+        dx = np.zeros(cache[0])
+        dx[np.arange(len(cache[1])), cache[1]] = -dy
+        return dx, None
+
+    def backward(cache, dy):
+        dx, _ = sum_for_mean(cache, dy)
+        return dx / len(cache[1]), None
+
+    wrong = [Wrong("1/N", forward, sum_for_mean)]
+    single = Audited("loss", forward, backward, places=(lambda rng: (rng.normal(size=(1, 3)), np.array([2])),), wrong=wrong)
+    [row] = audit([single], lambda forward, backward, inputs: None).rows
+    assert (row.outcome, row.told_by) == ("survived", "several")
+
+
 def test_side_effects_tell_rules_apart():
     kept = []
 
