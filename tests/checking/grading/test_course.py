@@ -41,7 +41,7 @@ def write(path, text):
 def course(tmp_path_factory):
     """A folder with an assignment, submissions of seven students, and their grades."""
     folder = tmp_path_factory.mktemp("course")
-    write(folder / "hw.py", CRASHING.replace("wall=5.0", "wall=0.5"))
+    write(folder / "hw.py", CRASHING.replace("wall=5.0", "wall=2.0"))
     submissions = folder / "submissions"
     build_of = HW[HW.index("### BEGIN FILE") : HW.index("WEIGHTS")]
     ops = "\n".join(line for line in build_of.splitlines() if "###" not in line)
