@@ -193,8 +193,8 @@ def test_an_exception_is_given_with_its_line_and_shapes() -> None:
 
     said = first(linear, wrong_order, X, W, B)
     assert said.id == "D01"
-    assert "test_rules.py" in said.hint
-    assert "gx = w @ gy   with w (3, 7), gy (5, 7)" in said.hint
+    assert "test_rules.py" in said.fact
+    assert "gx = w @ gy   with w (3, 7), gy (5, 7)" in said.fact
     assert "On square arrays, where it does not raise: input 0 'x' (4, 4) float64: equals w @ gy [D53 order]" in said.explain
 
 

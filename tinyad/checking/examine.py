@@ -66,9 +66,10 @@ def _contract_of_call(found: Examination) -> bool:
 def _exception(found: Examination, raised: Raised) -> Finding:
     """What was raised and where; and, where the same rule runs on square arrays, what is wrong with it there."""
     square = _says_on_square(found.trial) if raised.stage == "backward" else ""
+    shapes = isinstance(raised.error, ValueError)
     return Finding(
-        str(raised),
-        raised.place(),
+        raised.told(),
+        "an operand has another shape than is expected: its place in a product, a transpose, keepdims, a sum" if shapes else "",
         {"type": type(raised.error).__name__},
         explain=square and f"On square arrays, where it does not raise: {square}",
     )
@@ -135,7 +136,8 @@ def _linearity(found: Examination, broken: set[int]) -> set[int]:
     try:
         pulled = pull(found.trial)
     except (Raised, WrongCount) as error:
-        found.add("D01", "exception", Finding(f"for another upstream gradient {error}", getattr(error, "place", str)()))
+        told = error.told() if isinstance(error, Raised) else f"backward returned {error}"
+        found.add("D01", "exception", Finding(f"for another upstream gradient {told}"))
         return set(range(len(found.trial.values)))
     crooked: set[int] = set()
     for i, gradients in enumerate(pulled):
@@ -167,7 +169,7 @@ def _values(found: Examination, broken: set[int], explained: set[int], points: i
             if not comparison.passed and i not in explained:
                 explained.add(i)
                 explain(found, trial, i, level)
-            elif trial is found.trial and trial.every_entry and isinstance(trial.rule, Pair):
+            elif comparison.passed and trial is found.trial and trial.every_entry and isinstance(trial.rule, Pair):
                 say_if_imprecise(found, i)
         # A large one costs ten calls of forward, and one point says enough.
         trial = trial.another if trial.every_entry else None

@@ -75,7 +75,11 @@ class Diagnosis:
         """
         shown = LEVELS.index(_level(level))
         known = "" if self.residual is None or not shown else f", residual {self.residual:.0e}"
-        lines = [f"{'what' if self.error else 'note'}    {self.fact}   [{self.id} {self.label}{known}]"]
+        fact, *rest = self.fact.split("\n")
+        lines = [
+            f"{'what' if self.error else 'note'}    {fact}   [{self.id} {self.label}{known}]",
+            *(f"        {line}" for line in rest),
+        ]
         for at_least, word, text in ((1, "likely", self.hint), (2, "more", self.explain)):
             if text and shown >= at_least:
                 lines.append(f"{word:<8}" + text.replace("\n", "\n        "))

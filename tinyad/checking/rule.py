@@ -41,6 +41,10 @@ class Raised(Exception):
         self.stage = stage
         self.error = error
 
+    def told(self) -> str:
+        """What was raised, and where if that is known."""
+        return "\n".join(filter(None, (str(self), self.place())))
+
     def place(self) -> str:
         """The line that raised, and the shapes of the arrays it names; empty if it has no line."""
         frames = [f for f in traceback.walk_tb(self.error.__traceback__) if not _is_library(f[0].f_code.co_filename)]

@@ -132,7 +132,7 @@ def _forward(pair: Pair, trial: Trial) -> Diagnosis | None:
     try:
         y, _ = trial.rule.run(*trial.rule.in_float64())
     except Raised as raised:
-        return Diagnosis("F01", "forward_exception", str(raised), raised.place())
+        return Diagnosis("F01", "forward_exception", raised.told())
     if pair.own_forward:
         return None
     ours, right = np.asarray(asnumpy(unwrap(y))), trial.y
