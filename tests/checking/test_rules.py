@@ -258,6 +258,25 @@ def test_every_wrong_input_is_diagnosed_in_order() -> None:
     assert [(d.id, d.input) for d in wrong.diagnoses] == [("D22", 0), ("D23", 2)]
 
 
+@pytest.mark.parametrize("wrong", [np.abs, lambda gy: np.maximum(gy, 0), lambda gy: gy**2, lambda gy: gy * (gy > 0), np.sign])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_not_linear_in_gy_is_found_for_a_single_output(wrong: Any, seed: int) -> None:
+    said = first(lambda x: ((x**2).sum(), x), lambda x, gy: 2 * x * wrong(gy), X, seed=seed)
+    assert said.id == "D20"
+
+
+def test_a_difference_quotient_is_noted() -> None:
+    def f(x: Any) -> Any:
+        return np.tanh(x) * x
+
+    def quotient(x: Any, gy: Any) -> Any:
+        return gy * (f(x + 1e-5) - f(x - 1e-5)) / 2e-5
+
+    report = ad.check_rule(lambda x: (f(x), x), quotient, X)
+    assert [(d.id, d.error) for d in report.diagnoses] == [("D17", False)]
+    assert "right to about 10 digits" in report.diagnoses[0].fact
+
+
 # ---- the report
 
 

@@ -102,9 +102,14 @@ class Trial:
 
     @cached_property
     def cotangents(self) -> tuple[FloatArray, FloatArray]:
-        """Two random cotangents: of either sign, away from zero."""
+        """Two random cotangents: of either sign, away from zero, and of opposite signs in every second entry, the first included.
+
+        With the same signs |gy| and max(gy, 0) would add up as gy does.
+        """
         random = np.random.default_rng([self.seed, 1])
-        return signed(random, self.y.size).reshape(self.y.shape), signed(random, self.y.size).reshape(self.y.shape)
+        u, v = (signed(random, self.y.size) for _ in range(2))
+        v[::2] = -np.sign(u[::2]) * np.abs(v[::2])
+        return u.reshape(self.y.shape), v.reshape(self.y.shape)
 
     @property
     def gy(self) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .diagnoses.catalogue import look_up
 from .diagnoses.finding import Finding
-from .diagnoses.structure import precision
+from .diagnoses.structure import like_differences, precision
 from .evidence import Evidence, Trial
 from .examination import Examination
 from .groups import locate, places
@@ -93,11 +93,13 @@ def _on_small_arrays(found: Examination, small: Trial, i: int) -> Diagnosis | No
 
 
 def say_if_imprecise(found: Examination, i: int) -> None:
-    """Say so if a gradient within the tolerance is off by the rounding of float32, here and at another point."""
-    finding = precision(found.trial.evidence(i))
-    there = _evidence_there(found.trial, i) if finding is not None else None
-    if finding is not None and there is not None and precision(there) is not None:
-        found.add("D54", "precision", finding, i)
+    """Say so if a gradient within the tolerance is off by more than roundoff, here and at another point."""
+    for id, label, look, error in (("D54", "precision", precision, True), ("D17", "fd_backward", like_differences, False)):
+        finding = look(found.trial.evidence(i))
+        there = _evidence_there(found.trial, i) if finding is not None else None
+        if finding is not None and there is not None and look(there) is not None:
+            found.add(id, label, finding, i, error=error)
+            return
 
 
 def _evidence_there(trial: Trial, i: int) -> Evidence | None:
