@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,7 +194,14 @@ MISTAKES = (
 )
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+LONG = {"kernel flipped", "keepdims"}  # seconds, for what others show as well
+
+
+def marked(mistake: Mistake) -> Any:
+    return pytest.param(mistake, id=mistake.name, marks=[pytest.mark.slow] * (mistake.name in LONG))
+
+
+@pytest.mark.parametrize("mistake", [marked(mistake) for mistake in MISTAKES])
 def test_a_mistake_costs_points_where_it_is_and_is_named(mistake: Mistake, tmp_path: Path) -> None:
     grade = graded_with(NAME, mistake, tmp_path)
     for item, id in zip(mistake.items, mistake.ids, strict=True):

@@ -322,7 +322,7 @@ for name, source in hand_ins.items():
     (folder / "class" / name).mkdir(parents=True)
     (folder / "class" / name / "ops.py").write_text(source)
 
-tinyad("grade", "hw.py", "--all", "class", "--out", "grades")
+tinyad("grade", "hw.py", "--all", "class", "--out", "grades", "--jobs", "2")
 results = folder / "grades" / "grades"
 grades = {name: json.loads((results / f"{name}.json").read_text()) for name in hand_ins}
 

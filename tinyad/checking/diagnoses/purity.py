@@ -279,10 +279,8 @@ def aliasing(o: Observed) -> Finding | None:
     """Returned arrays share memory."""
     if not o.shared:
         return None
-    pairs = "; ".join(f"{a} and {b}" for a, b in o.shared[:3])
-    return Finding(
-        f"share memory: {pairs}", "a later += on one changes the other: copy before accumulating in place", {"pairs": o.shared}
-    )
+    pairs = "; ".join(f"{a} shares memory with {b}" for a, b in o.shared[:3])
+    return Finding(pairs, "a later += on one changes the other: copy before accumulating in place", {"pairs": o.shared})
 
 
 def _equal(a: list[Any], b: list[Any]) -> bool:
