@@ -136,6 +136,17 @@ def test_tied_maxima_pass_whoever_gets_the_gradient(share: str) -> None:
     passes(lambda x: (x.max(axis=1), (x, x.max(axis=1))), backward, x)
 
 
+def test_tied_maxima_that_all_get_the_whole_gradient_are_noted() -> None:
+    x = np.array([[1.0, 2.0, 2.0], [3.0, 3.0, 3.0], [0.5, -1.0, 0.2]])
+    everyone = lambda cache, gy: gy[:, None] * (cache[0] == cache[1][:, None])
+    report = passes(lambda x: (x.max(axis=1), (x, x.max(axis=1))), everyone, x)
+    told = [diagnosis.fact for diagnosis in report.diagnoses]
+    assert "x[0, 1] and x[0, 2] are tied: when they rise together by t, y[0] rises by 1 t, and your gradients say 2 t" in told
+    shared = lambda cache, gy: everyone(cache, gy) / (cache[0] == cache[1][:, None]).sum(axis=1, keepdims=True)
+    report = passes(lambda x: (x.max(axis=1), (x, x.max(axis=1))), shared, x)
+    assert not any("tied" in diagnosis.fact for diagnosis in report.diagnoses)
+
+
 @pytest.mark.parametrize("wrong", [lambda x, gy: gy * (x < 0), lambda x, gy: gy * (x > 0) + gy * 2 * (x == 0)])
 def test_a_wrong_rule_at_a_kink_is_still_wrong(wrong: Any) -> None:
     report = ad.check_rule(KINKED["relu"][0], wrong, np.array([0.0, 0.7, -2.0, 1.5, -0.3]), raises=False)

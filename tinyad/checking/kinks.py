@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .comparison import Comparison
+from .comparison import Comparison, slopes_along
 from .diagnoses.finding import Finding
 from .evidence import Trial
 from .examination import Examination
@@ -43,6 +43,8 @@ def name_kinks(found: Examination) -> None:
     for i, comparison in enumerate(found.trial.comparisons if found.comparisons else ()):
         if comparison.columns is None:
             continue
+        if comparison.rows is not None:
+            _name_ties(found, i)
         for row, column in _some(comparison):
             low, high, ours = (float(v[row, column]) for v in (comparison.low, comparison.high, comparison.yours))
             place = entry_name(found.trial.word(i), comparison.columns, column)
@@ -57,6 +59,38 @@ def name_kinks(found: Examination) -> None:
                 i,
                 error=False,
             )
+
+
+def _name_ties(found: Examination, i: int) -> None:
+    """Say if entries at kinks of one output do not add up along the direction in which they rise together.
+
+    Of tied maxima each may get anything between 0 and 1, but together they get 1. It is no error, because a sum of separate
+    kinks may look the same: relu(x) - relu(-y) at 0.
+    """
+    comparison, trial = found.trial.comparisons[i], found.trial
+    kinks = comparison.kinks & ~comparison.wrong
+    for row in np.flatnonzero(kinks.sum(axis=1) > 1)[:SAMPLES]:
+        direction = kinks[row].astype(float)
+        [slope] = slopes_along(trial.rule, trial.rule.values, i, [direction], trial.value)
+        right, ours = float(slope.jacobian.ravel()[row]), float(comparison.yours[row] @ direction)
+        if slope.kinks.ravel()[row] or abs(ours - right) <= 1e-6 * max(abs(ours), abs(right), 1.0):
+            continue
+        assert comparison.rows is not None and comparison.columns is not None
+        tied = " and ".join(entry_name(trial.word(i), comparison.columns, int(k)) for k in np.flatnonzero(direction)[:3])
+        output = entry_name("y", comparison.rows, int(row))
+        found.add(
+            "D55",
+            "kink",
+            Finding(
+                f"{tied} are tied: when they rise together by t, {output} rises by {right:.6g} t, and your gradients say "
+                f"{ours:.6g} t",
+                "the gradient of tied maxima is given to one of them or divided among them",
+                {"together": ours, "right": right},
+            ),
+            i,
+            error=False,
+        )
+        return
 
 
 def _some(comparison: Comparison) -> Iterator[tuple[int, int]]:

@@ -56,7 +56,7 @@ class Recorded:
     def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
         node = Node(primitive, parents, saved, params, out)
         self.values[node] = out
-        self.lines[node] = origin(None)[0]
+        self.lines[node] = origin(_STOP)[0]
         return Tensor(out, node)
 
     def walk(self, seeds: dict[Node, Array], note: bool = False) -> list[FloatArray]:
@@ -90,3 +90,6 @@ def fitted(c: Any, parent: Node) -> Any:
     """A contribution as an array of the shape of the node it goes to."""
     c = c.add_to(None) if isinstance(c, Deferred) else unwrap(c)
     return c if c.shape == parent.shape else unbroadcast(c, parent.shape, 0)
+
+
+_STOP = Recorded.__init__.__code__  # what lies further out than this is not the forward function's
