@@ -265,6 +265,50 @@ def test_what_is_not_linear_in_gy_is_found_for_a_single_output(wrong: Any, seed:
     assert said.id == "D20"
 
 
+@pytest.mark.parametrize(
+    "wrong", [lambda gy: np.clip(gy, -5, 5), lambda gy: np.round(gy, 6), lambda gy: gy + 1e-9 * gy / np.abs(gy)]
+)
+def test_clipped_and_rounded_gradients_are_no_linear_functions(wrong: Any) -> None:
+    said = first(lambda x: (np.sin(x), x), lambda x, gy: wrong(gy) * np.cos(x), X)
+    assert said.id == "D20"
+
+
+def test_arguments_in_the_other_order_are_said_to_be() -> None:
+    for backward in (lambda gy, c: linear_backward(c, gy), lambda gy, x: gy * np.exp(x)):
+        inputs = (X, W, B) if backward.__code__.co_varnames[1] == "c" else (X,)
+        said = first(linear if len(inputs) == 3 else lambda x: (np.exp(x), x), backward, *inputs)
+        assert said.hint == "backward takes its arguments the other way round, and is right then: say calling='dout_cache'"
+
+
+def test_a_buffer_that_is_returned_each_time_is_noted() -> None:
+    buffer = np.zeros_like(X)
+    report = ad.check_rule(lambda x: (np.exp(x), np.exp(x)), lambda y, gy: np.multiply(gy, y, out=buffer), X)
+    assert (report.diagnoses[0].id, report.diagnoses[0].error) == ("D16", False)
+    assert "writes over the gradients" in report.diagnoses[0].fact
+
+
+def test_float32_in_means_float32_out() -> None:
+    def slope(x: Any, gy: Any) -> Any:
+        return (gy * np.cos(x)).astype(np.float32)
+
+    assert ad.check_rule(lambda x: (np.sin(x), x), slope, X.astype(np.float32))
+    assert [d.id for d in fails(lambda x: (np.sin(x), x), slope, X).diagnoses] == ["D05"]
+
+
+def test_labels_keep_their_names() -> None:
+    def bce(p: Any, t: Any) -> Any:
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)), (p, t)
+
+    p, t = RANDOM.uniform(0.1, 0.9, size=(5, 3)), RANDOM.integers(0, 2, size=(5, 3))
+    said = first(bce, lambda c, gy: -gy * c[1] / c[0], p, t)
+    assert (said.id, said.fact) == ("D35", "wrong exactly where t == 0, where it is zero")
+
+
+def test_exit_in_a_students_code_is_an_exception() -> None:
+    said = first(lambda x: (np.sin(x), x), lambda x, gy: exit(0), X)
+    assert (said.id, said.args["type"]) == ("D01", "SystemExit")
+
+
 def test_a_difference_quotient_is_noted() -> None:
     def f(x: Any) -> Any:
         return np.tanh(x) * x
@@ -386,6 +430,8 @@ def test_errors_name_the_argument() -> None:
         ad.check_rule(sine, slope, X, rtol=-1)
     with pytest.raises(TypeError, match="check_rule: reference is 3; expected a function"):
         ad.check_rule(sine, slope, X, reference=3)
+    with pytest.raises(ValueError, match=r"forward returned an array of shape \(0, 3\); expected at least one entry"):
+        ad.check_rule(sine, slope, np.zeros((0, 3)))
     with pytest.raises(TypeError, match="check_rule: input 0 is complex"):
         ad.check_rule(sine, slope, X + 1j)
 

@@ -284,7 +284,9 @@ def pulled(pullback: Any, y: Any, weights: FloatArray) -> list[FloatArray]:
     rows = []
     for row in weights:
         cotangent = module_of(y).asarray(row.reshape(np.shape(y)), dtype=getattr(y, "dtype", None))
-        rows.append([np.asarray(asnumpy(unwrap(g)), np.float64).ravel() for g in pullback(cotangent)])
+        rows.append(
+            [np.array(asnumpy(unwrap(g)), np.float64).ravel() for g in pullback(cotangent)]
+        )  # copies: it may be a buffer
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 

@@ -32,6 +32,7 @@ from .inputs import (
 FIRST_STEP = 1e-3  # times max(1, |x|): truncation h^4 and roundoff eps/h are then both near 1e-13
 REDUCTION = 8.0
 REDUCTIONS = 7
+TINY = 1e-4  # the largest number of a vector that is looked at with steps of its own size as well
 KINK = 1e-6  # a kink smaller than this part of the slope is no kink: the tolerance of a check is the same
 AGREEMENT = 1e-2  # two steps whose slopes differ by more are not in the range where h^4 holds
 FLOOR = 1e-8  # times the largest slope: below, derivatives are not told from roundoff inside f
@@ -312,7 +313,41 @@ def _differentiate(
         scale = scale or float(new.slope.max(initial=0.0))
         columns.take(rows, new, scale, first=attempt == 0)
     columns.finish(scale)
-    return columns, scale
+    return _with_narrow_steps(evaluate, x, f0, eps, columns, scale) if _is_tiny(x) and eps == EPS else (columns, scale)
+
+
+def _is_tiny(x: FloatArray) -> bool:
+    """Whether all of a vector lies far below the first step, so that this may step over whatever there is to see."""
+    largest = float(np.abs(x).max(initial=0.0))
+    return 1e-100 < largest < TINY
+
+
+def _with_narrow_steps(
+    evaluate: Callable[[FloatArray], FloatArray], x: FloatArray, f0: FloatArray, eps: float, wide: _Columns, scale: float
+) -> tuple[_Columns, float]:
+    """The columns once more with steps of the size of the vector, where these tell more.
+
+    A norm of numbers of 1e-8 looks like a jump to a step of 1e-3; but to a step of 1e-11 so does all of 1 + x.
+    """
+    size = float(np.sqrt(np.mean(x[x != 0] ** 2)))
+    first = np.full_like(x, _power_of_two(np.array(FIRST_STEP * size)))
+    narrow, narrow_scale = _Columns(x.size, f0.size, False), 0.0
+    for attempt in range(1 + REDUCTIONS):
+        rows = narrow.unsettled()
+        if not rows.size:
+            break
+        h = first[rows] / REDUCTION**attempt
+        new = _differences(f0, _stencil(evaluate, x, rows, h, f0.size), h[:, None], eps)
+        narrow_scale = narrow_scale or float(new.slope.max(initial=0.0))
+        narrow.take(rows, new, narrow_scale, first=attempt == 0)
+    narrow.finish(narrow_scale)
+    clear = narrow.error <= TRUSTED * np.maximum(np.abs(narrow.value), TRUSTED * narrow_scale)
+    better = (narrow.accepted | narrow.kinks) & clear & (np.abs(narrow.value - wide.value) > 10 * (narrow.error + wide.error))
+    better |= narrow.accepted & clear & (wide.rough | wide.kinks)
+    better = np.broadcast_to(better.any(), better.shape) & (narrow.accepted | narrow.kinks | narrow.rough)
+    for name in ("value", "error", "left", "right", "kinks", "rough", "accepted"):
+        setattr(wide, name, np.where(better, getattr(narrow, name), getattr(wide, name)))
+    return wide, narrow_scale if better.any() else scale
 
 
 def _steps(x: FloatArray, eps: float) -> list[FloatArray]:

@@ -48,10 +48,12 @@ class Trial:
         seed: of the cotangents and of the next point.
         rtol: relative tolerance of the comparisons.
         origin: the trial that this one was made from; None for the point that was given.
+        dtypes: of the float inputs as they were given.
     """
 
     def __init__(self, rule: FloatInputs, seed: int, rtol: float = RTOL, origin: Trial | None = None) -> None:
         self.rule = rule.raised_to_float64()
+        self.dtypes: list[Any] = [value.dtype for value in rule.values] if origin is None else origin.dtypes
         self.seed = seed
         self.rtol = rtol
         self.origin = origin
@@ -96,7 +98,7 @@ class Trial:
 
     def jacobian(self, i: int) -> FloatArray:
         """The numeric Jacobian by float input ``i``: a row for each output."""
-        return self.numeric[i].jacobian.reshape(self.y.size, -1)
+        return self.numeric[i].jacobian.reshape(self.y.size, self.values[i].size)
 
     # ---- cotangents, and what backward makes of them
 
@@ -120,12 +122,22 @@ class Trial:
         """What backward returns for a cotangent, as it is; after a forward of its own, if it needs one each time."""
         y, back = self.rule.run(*self.rule.in_float64()) if getattr(self.rule, "fresh", False) else self.run
         y = unwrap(y)
-        return list(back(module_of(y).array(gy, dtype=getattr(y, "dtype", None))))
+        returned = back(module_of(y).array(gy, dtype=getattr(y, "dtype", None)))
+        # In copies: what is returned may be written over by the next call.
+        return [module_of(unwrap(g)).array(unwrap(g)) if type(unwrap(g)) is np.ndarray else g for g in returned]
 
     @cached_property
     def first(self) -> list[Any]:
-        """What backward returns for `gy` when it is called first, in copies: what is returned may be written over later."""
-        return [module_of(unwrap(g)).array(unwrap(g)) if type(unwrap(g)) is np.ndarray else g for g in self.returned(self.gy)]
+        """What backward returns for `gy` when it is called first."""
+        return self.returned(self.gy)
+
+    @cached_property
+    def eps(self) -> float:
+        """The rounding unit of what backward returns; float64's, unless it keeps to the narrower dtype that was given."""
+        kept = [
+            unwrap(g).dtype for g, given in zip(self.first, self.dtypes, strict=True) if getattr(unwrap(g), "dtype", 0) == given
+        ]
+        return max([EPS, *(float(np.finfo(dtype).eps) for dtype in kept)])
 
     def right(self, i: int, gy: FloatArray | None = None) -> FloatArray:
         """The right gradient of float input ``i``, from the numeric Jacobian."""
@@ -136,7 +148,7 @@ class Trial:
         """How large a gradient of float input ``i`` may be that is zero: a sum of softmax has one of 1e-17."""
         if not self.every_entry:
             return ABSOLUTE
-        error = self.numeric[i].error.reshape(self.y.size, -1)
+        error = self.numeric[i].error.reshape(self.y.size, self.values[i].size)
         return float(ERRORS * (np.abs(self.gy.ravel()) @ error).max(initial=0.0)) + 1e-3 * ABSOLUTE * self.numeric[i].scale
 
     @cached_property
@@ -163,7 +175,7 @@ class Trial:
     def comparisons(self) -> list[Comparison]:
         """Every input's gradient next to the numeric one."""
         extra = COARSE_FORWARD if self.value[1] > EPS else 0.0
-        rules = Tolerance(self.rtol, EPS, extra)
+        rules = Tolerance(self.rtol, self.eps, extra)
         if not self.every_entry:
             return compare(self.rule, rules, self.seed, self.value, self.run)
         y, pullback = self.rule.pull(*self.rule.values, run=self.run)
@@ -250,7 +262,8 @@ class Trial:
     def fixed(self) -> list[tuple[str, FloatArray]]:
         """The numeric arrays among the inputs that are held fixed, with their names."""
         arrays = [(k, leaf) for k, leaf in enumerate(self.rule.leaves) if k not in self.rule.free and is_array(leaf)]
-        return [(f"in{k}", np.array(asnumpy(leaf), np.float64)) for k, leaf in arrays if leaf.dtype.kind in "iub"]
+        words = self.rule.leaf_words
+        return [(words[k], np.array(asnumpy(leaf), np.float64)) for k, leaf in arrays if leaf.dtype.kind in "iub"]
 
     def word(self, i: int) -> str:
         """A float input's name in formulas."""

@@ -66,10 +66,10 @@ def _contract_of_call(found: Examination) -> bool:
 def _exception(found: Examination, raised: Raised) -> Finding:
     """What was raised and where; and, where the same rule runs on square arrays, what is wrong with it there."""
     square = _says_on_square(found.trial) if raised.stage == "backward" else ""
-    shapes = isinstance(raised.error, ValueError)
+    shapes = "an operand has another shape than is expected: its place in a product, a transpose, keepdims, a sum"
     return Finding(
         raised.told(),
-        "an operand has another shape than is expected: its place in a product, a transpose, keepdims, a sum" if shapes else "",
+        _exchanged_arguments(found.trial) or (shapes if isinstance(raised.error, ValueError) else ""),
         {"type": type(raised.error).__name__},
         explain=square and f"On square arrays, where it does not raise: {square}",
     )
@@ -79,8 +79,19 @@ def _says_on_square(trial: Trial) -> str:
     square = trial.square if trial.origin is None else None
     if square is None:
         return ""
-    there = examine(square, points=1)
-    return "; ".join(f"{d.name}: {d.fact} [{d.id} {d.label}]" for d in there.sorted() if d.error)
+    there = [d for d in examine(square, points=1).sorted() if d.error and d.id != "D01"]
+    return "; ".join(f"{d.name or 'the call'}: {d.fact} [{d.id} {d.label}]" for d in there)
+
+
+def _exchanged_arguments(trial: Trial) -> str:
+    """What to say if backward takes its arguments the other way round; empty if it does not."""
+    if not isinstance(trial.rule, Pair) or trial.origin is not None:
+        return ""
+    name, other = trial.rule.with_other_calling()
+    there = examine(Trial(other, trial.seed, trial.rtol, origin=trial), points=1, level="quick")
+    if any(d.error for d in there.diagnoses) or not all(c.passed for c in there.comparisons):
+        return ""
+    return f"backward takes its arguments the other way round, and is right then: say calling={name!r}"
 
 
 def _purity(found: Examination) -> bool:
@@ -97,7 +108,7 @@ def _purity(found: Examination) -> bool:
             "not_reentrant",
             Finding(fact, "backward uses up its cache (pop, del): leave it as it is", {"ratio": "raised"}),
         )
-        rule.fresh = True
+        _run_afresh(found.trial)
         return True
     for id, label, look in PURITY:
         finding = look(observed)
@@ -105,13 +116,20 @@ def _purity(found: Examination) -> bool:
             continue
         found.add(id, label, finding)
         if id in ("D13", "D14", "D11"):
-            rule.fresh = True
-        if id == "D15" or finding.args.get("ratio", "none") not in ("none", "kept"):
+            _run_afresh(found.trial)
+        if id == "D15" or finding.args.get("ratio", "none") != "none":
             return False  # another gradient at each call: there is nothing to compare
     finding = ALIASING[2](observed)
     if finding is not None:
         found.add(ALIASING[0], ALIASING[1], finding, error=False)
     return True
+
+
+def _run_afresh(trial: Trial) -> None:
+    """Let every backward have a forward of its own, here and at the other point, because the cache does not keep."""
+    for each in (trial, trial.another):
+        if each is not None and isinstance(each.rule, Pair):
+            each.rule.fresh = True
 
 
 def _contract(found: Examination) -> tuple[set[int], set[int]]:
@@ -146,7 +164,8 @@ def _linearity(found: Examination, broken: set[int]) -> set[int]:
         for id, label, look in LINEARITY:
             finding = look(gradients)
             if finding is not None:
-                found.add(id, label, finding, i)
+                hint = _exchanged_arguments(found.trial) or finding.hint
+                found.add(id, label, replace(finding, hint=hint), i)
                 crooked.add(i)
                 break
     return crooked
@@ -169,7 +188,7 @@ def _values(found: Examination, broken: set[int], explained: set[int], points: i
             if not comparison.passed and i not in explained:
                 explained.add(i)
                 explain(found, trial, i, level)
-            elif comparison.passed and trial is found.trial and trial.every_entry and isinstance(trial.rule, Pair):
+            elif comparison.passed and i not in explained and trial is found.trial and isinstance(trial.rule, Pair):
                 say_if_imprecise(found, i)
         # A large one costs ten calls of forward, and one point says enough.
         trial = trial.another if trial.every_entry else None

@@ -108,6 +108,7 @@ class FloatInputs:
         free: positions of the float leaves among all leaves, of complex ones twice.
         paths: what to write after an input's name to get such an array, ``['w'][0]``, ``['z'].imag``.
         names, words: the arrays' names in reports, ``input 0['w'][0]``, and in formulas, ``in0['w'][0]``.
+        leaf_words: the same for all leaves, those held fixed included.
         values: the arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge by.
         raised_to_float32: whether there was a float16 leaf.
         flat: whether every input is one real array or number.
@@ -126,6 +127,7 @@ class FloatInputs:
         suffixes = [suffix for found in parts for suffix in found]
         self.paths = [places[i][1] + suffix for i, suffix in zip(self.free, suffixes, strict=True)]
         self.names = [f"input {places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]
+        self.leaf_words = [f"in{position}{path}" for position, path in places]
         self.flat = len(self.leaves) == len(inputs) and not any(is_complex(leaf) for leaf in self.leaves)
         self.flat = self.flat and all(child.kind is None for child in self.structure.children)
         self.words = [f"in{places[i][0]}{path}" for i, path in zip(self.free, self.paths, strict=True)]

@@ -42,14 +42,15 @@ def check_layer(
     r"""Check a layer: an object with ``forward(*inputs) -> y`` and ``backward(dy) -> dx``, and say why it is wrong.
 
     The gradients of the inputs are what backward returns, a tuple for several. Those of the parameters are looked up after
-    backward in ``layer.grads``, under the names of ``layer.params``; or, for a layer without these dicts, in attributes: the
+    backward in ``layer.grads``, under the names of ``layer.params`` (dicts, or lists in the same order); or, for a layer without
+    these, in attributes: the
     gradient of ``layer.W`` in ``layer.dW``, ``layer.grad_W`` or ``layer.W_grad``. If the layer has a method ``zero_grad`` it is
     called before each backward, and gradients may accumulate; without one they may not.
 
     Args:
         layer: the object; it is copied and stays as it is.
         inputs: what forward takes; float arrays are differentiated by, others held fixed.
-        params, grads: the names of the dicts.
+        params, grads: the names of the dicts or lists.
         seed, rtol, points, level, feedback, raises: as for `check_rule`.
 
     Raises:
@@ -81,7 +82,7 @@ def check_layer(
                 f"check_layer: layer is a {type(layer).__name__} without a method {method}; expected forward and backward."
             )
     found = _parameters(layer, inputs, params, grads)
-    pair = _as_pair(layer, found, grads if isinstance(getattr(layer, params, None), Mapping) else None, inputs)
+    pair = _as_pair(layer, found, None if _by_name(getattr(layer, params, None)) is None else grads, inputs)
     report = replace(examined(pair, type(layer).__name__, seed, rtol or RTOL, points, level), feedback=feedback)
     if raises and not report.passed:
         raise GradientError(report)
@@ -90,11 +91,12 @@ def check_layer(
 
 def _parameters(layer: Any, inputs: tuple[Any, ...], params: str, grads: str) -> dict[str, Any]:
     """The float arrays among a layer's parameters, by name."""
-    named = getattr(layer, params, None)
-    if isinstance(named, Mapping):
-        return {name: value for name, value in named.items() if _is_float(value)}
+    named = _by_name(getattr(layer, params, None))
     if named is not None:
-        raise TypeError(f"check_layer: layer.{params} is {describe(named)}; expected a dict of arrays by name.")
+        return {name: value for name, value in named.items() if _is_float(value)}
+    if getattr(layer, params, None) is not None:
+        given = describe(getattr(layer, params))
+        raise TypeError(f"check_layer: layer.{params} is {given}; expected a dict or a list of arrays.")
     attributes = {name: value for name, value in vars(layer).items() if _is_float(value)}
     if not attributes:
         return {}
@@ -152,7 +154,15 @@ def _gradients(used: Any, found: dict[str, Any], grads: str | None) -> dict[str,
     """The parameters' gradients after backward; None for what is not there."""
     if grads is None:
         return {name: getattr(used, _gradient_name(used, name), None) for name in found}
-    held = getattr(used, grads, None)
-    if not isinstance(held, Mapping):
-        raise TypeError(f"layer.{grads} is {describe(held)} after backward; expected a dict of gradients by name")
+    held = _by_name(getattr(used, grads, None))
+    if held is None:
+        given = describe(getattr(used, grads, None))
+        raise TypeError(f"layer.{grads} is {given} after backward; expected a dict or list of gradients, like the parameters")
     return {name: held.get(name) for name in found}
+
+
+def _by_name(held: Any) -> Mapping[Any, Any] | None:
+    """A dict, or a list by position; None for anything else."""
+    if isinstance(held, (list, tuple)):
+        return dict(enumerate(held))
+    return held if isinstance(held, Mapping) else None

@@ -32,6 +32,7 @@ class Recorded:
         lines: the user's line of every operation.
         cotangents: of every node that has one.
         edges: (node, operand, parent, contribution), the contribution in the parent's shape.
+        silent: maxima that what comes back through them does not matter for, as in exp(x - max) / sum: constants.
         right: the gradients of the leaves.
     """
 
@@ -51,7 +52,26 @@ class Recorded:
         self.nodes = collect([out.node], self.leaves)[0]
         self.edges: list[tuple[Node, int, Node, Array]] = []
         self.cotangents: dict[Node, Array] = {}
+        self.silent: set[Node] = set()
         self.right = self.walk({out.node: module_of(out.array).asarray(gy.reshape(out.shape))}, note=True)
+        self._silence_maxima(out, gy)
+
+    def _silence_maxima(self, out: Tensor, gy: FloatArray) -> None:
+        """Treat a maximum as a constant where the gradient does not change by it.
+
+        Otherwise the softmax whose sum is taken for constant has another gradient than the formula that forgets the sum.
+        """
+        for node in [
+            node for node in self.nodes if getattr(node.primitive, "name", "") in ("max", "min") and node in self.cotangents
+        ]:
+            largest = max(float(np.abs(g).max(initial=0.0)) for g in self.right)
+            change = self.walk({node: self.cotangents[node]})
+            if max(float(np.abs(g).max(initial=0.0)) for g in change) <= 1e-12 * largest:
+                self.silent.add(node)
+        if self.silent:
+            self.edges, self.cotangents = [], {}
+            assert out.node is not None
+            self.right = self.walk({out.node: module_of(out.array).asarray(gy.reshape(out.shape))}, note=True)
 
     def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
         node = Node(primitive, parents, saved, params, out)
@@ -82,7 +102,7 @@ class Recorded:
         with np.errstate(all="ignore"):
             found = node.primitive.guarded_vjp(g, node, node.saved if saved is None else saved, node.parents)
         for k, (parent, c) in enumerate(zip(node.parents, found, strict=False)):
-            if parent is not None and c is not None:
+            if parent is not None and c is not None and parent not in self.silent:
                 yield k, parent, fitted(c, parent)
 
 

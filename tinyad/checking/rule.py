@@ -96,6 +96,7 @@ class Pair(FloatInputs):
         named = parameter_names(forward, len(inputs))
         self.names = [_named(word, name, named) for word, name in zip(self.words, self.names, strict=True)]
         self.words = [_word(word, named) for word in self.words]
+        self.leaf_words = [_word(word, named) for word in self.leaf_words]
         self.structures = [tree.flatten(value)[1] for value in inputs]
         ends = np.cumsum([0, *(structure.size for structure in self.structures)])
         self.places = [[i - start for i in self.free if start <= i < end] for start, end in itertools.pairwise(ends)]
@@ -104,6 +105,13 @@ class Pair(FloatInputs):
                 raise TypeError(
                     f"{name}: input {k} is complex; expected real arrays. Write the rule for the real and the imaginary part."
                 )
+
+    def with_other_calling(self) -> tuple[str, Pair]:
+        """The same rule with the other calling convention, and that one's name."""
+        other = copy.copy(self)
+        name = next(name for name, call in CALLINGS.items() if call is not self.calling)
+        other.calling = CALLINGS[name]
+        return name, other
 
     def with_functions(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> Pair:
         """The same inputs, and another forward and backward of the same calling convention."""
@@ -155,13 +163,15 @@ class Pair(FloatInputs):
                 return function(*args)
         except NoPair:
             raise
-        except Exception as error:  # a student's code may raise anything
+        except (Exception, SystemExit) as error:  # a student's code may raise anything, and call exit()
             raise Raised(stage, error) from error
 
     def _by_leaf(self, returned: Any) -> list[Any]:
         """What backward returned, one thing for every float array among the inputs."""
         inputs = len(self.structures)
         differentiated = [k for k, places in enumerate(self.places) if places]
+        if isinstance(returned, list) and len(differentiated) == 1 and len(returned) not in (1, inputs):
+            returned = (returned,)  # the rows of a gradient, by tolist
         if not isinstance(returned, (tuple, list)) or hasattr(returned, "_fields"):
             if len(differentiated) > 1:
                 raise WrongCount(f"{_described(returned)} for {inputs} inputs")

@@ -121,6 +121,10 @@ def examined(
         failed = _forward(pair, trial)
         if failed is not None:
             return Report(title, seed, diagnoses=(failed,))
+        if not trial.y.size:
+            raise ValueError(
+                f"{pair.caller}: forward returned an array of shape {trial.y.shape}; expected at least one entry to differentiate."
+            )
         found = examine(trial, points, level, trusted)
         in_given_dtype(found, pair, pair.eps)
     if pair.raised_to_float32:

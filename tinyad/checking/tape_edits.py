@@ -74,19 +74,19 @@ def edits(tape: Recorded) -> Iterator[Edit]:
     position = {node: k for k, node in enumerate(tape.nodes)}
     for node, k, parent, c in tape.edges:
         place = position[node], k
-        yield Edit(place, _count(tape, node), tape.walk({parent: c}), free=True)
+        yield Edit(place, _count(node, parent), tape.walk({parent: c}), free=True)
         for kind, changed in _changed(tape, node, k, parent, c):
             if changed.shape == c.shape and bool(module_of(changed).isfinite(changed).all()):
                 yield Edit(place, kind, tape.walk({parent: changed - c}))
     for node in tape.nodes:
         if sum(parent is not None for parent in node.parents) > 1 and node in tape.cotangents:
-            yield Edit((position[node], None), _count(tape, node), tape.walk({node: tape.cotangents[node]}), free=True)
+            yield Edit((position[node], None), _count(node), tape.walk({node: tape.cotangents[node]}), free=True)
     yield from _single_uses(tape, position)
 
 
-def _count(tape: Recorded, node: Node) -> str:
-    name = getattr(node.primitive, "name", "")
-    return "count of a statistic" if name in STATISTICS else "count"
+def _count(*nodes: Node) -> str:
+    statistic = any(getattr(node.primitive, "name", "") in STATISTICS for node in nodes)
+    return "count of a statistic" if statistic else "count"
 
 
 def _changed(tape: Recorded, node: Node, k: int, parent: Node, c: Array) -> Iterator[tuple[str, Array]]:
@@ -279,13 +279,17 @@ def _name(tape: Recorded, position: int) -> str:
     name = getattr(node.primitive, "name", "operation")
     if line is None:
         return f"`{name}`"
-    text = linecache.getline(*line).strip()
+    text = _short(linecache.getline(*line).strip())
     last = not any(tape.lines.get(other) == line for other in tape.nodes[position + 1 :])
     assigned = re.match(r"([^\W\d]\w*)\s*=[^=]", text)
     where = f"{Path(line[0]).name}:{line[1]}"
     if assigned and last:
         return f"`{assigned[1]}` ({where})"
     return f"`{name}` in `{text}` ({where})" if text else f"`{name}` ({where})"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _operand(tape: Recorded, parent: Node) -> str:

@@ -98,7 +98,7 @@ def wrong_type(r: Returned) -> Finding | None:
 
 def dtype(r: Returned) -> Finding | None:
     """Integers, or a narrower float than the input."""
-    g, wanted = unwrap(r.g), r.trial.rule.values[r.i].dtype
+    g, wanted = unwrap(r.g), r.trial.dtypes[r.i]
     if not is_array(g) or g.dtype.kind not in "fiub":
         return None
     if g.dtype.kind in "iub":

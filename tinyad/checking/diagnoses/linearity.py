@@ -16,6 +16,7 @@ from .finding import Finding
 
 __all__ = ["LINEARITY", "Pulled", "pull"]
 
+MILLION = 2.0**20
 LIMIT = 1e-6  # relative to the sizes of the terms; roundoff in right rules is below 1e-9 of them
 
 
@@ -26,6 +27,7 @@ class Pulled:
     Attributes:
         u, v, both: for two random cotangents and their sum.
         zero, ones: for zeros and for ones.
+        large, small: for the first, times and divided by a million; the gradients divided and multiplied by it again.
         roundoff: what may be left of a gradient that is zero.
     """
 
@@ -34,6 +36,8 @@ class Pulled:
     both: FloatArray
     zero: FloatArray
     ones: FloatArray
+    large: FloatArray
+    small: FloatArray
     roundoff: float
 
     def near(self, a: FloatArray, b: FloatArray) -> bool:
@@ -44,15 +48,17 @@ class Pulled:
 
 
 def pull(trial: Trial) -> list[Pulled | None]:
-    """What backward makes of five cotangents, for every input whose gradient is an array of its shape."""
+    """What backward makes of seven cotangents, for every input whose gradient is an array of its shape."""
     u, v = trial.cotangents
-    calls = [trial.first, *map(trial.returned, (v, u + v, np.zeros_like(u), np.ones_like(u)))]
+    others = (v, u + v, np.zeros_like(u), np.ones_like(u), u * MILLION, u / MILLION)
+    calls = [trial.first, *map(trial.returned, others)]
     found: list[Pulled | None] = []
     for i, value in enumerate(trial.values):
         if all(usable(returned[i], value) for returned in calls):
-            u, v, both, zero, ones = (Returned(trial, i, returned[i]).numbers for returned in calls)
+            u, v, both, zero, ones, large, small = (Returned(trial, i, returned[i]).numbers for returned in calls)
             finite = np.isfinite(u).all() and np.isfinite(v).all()
-            found.append(Pulled(u, v, both, zero, ones, trial.roundoff(i)) if finite else None)
+            scaled = large / MILLION, small * MILLION
+            found.append(Pulled(u, v, both, zero, ones, *scaled, trial.roundoff(i)) if finite else None)
         else:
             found.append(None)
     return found
@@ -85,8 +91,20 @@ def not_linear_in_gy(p: Pulled) -> Finding | None:
     )
 
 
+def not_homogeneous_in_gy(p: Pulled) -> Finding | None:
+    """G(c u) != c G(u) for large or small c."""
+    if p.near(p.large, p.u) and (p.near(p.small, p.u) or p.roundoff * MILLION > np.abs(p.u).max(initial=0.0)):
+        return None
+    times = "a million" if not p.near(p.large, p.u) else "a millionth"
+    return Finding(
+        f"not linear in the upstream gradient: {times} times as large a gy does not give {times} times the gradient",
+        "the gradient is clipped or rounded, or something is added to it that only shows beside small numbers",
+    )
+
+
 LINEARITY: tuple[tuple[str, str, Callable[[Any], Finding | None]], ...] = (
     ("D18", "ignores_gy", ignores_gy),
     ("D19", "affine_gy", affine_in_gy),
     ("D20", "nonlinear_gy", not_linear_in_gy),
+    ("D20", "nonlinear_gy", not_homogeneous_in_gy),
 )

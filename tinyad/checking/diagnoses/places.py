@@ -19,11 +19,16 @@ def conditions(e: Evidence) -> Iterator[tuple[str, BoolArray]]:
     yield f"{e.word} < 0", x < 0
     yield f"{e.word} > 0", x > 0
     for word, other in e.others:
-        if _fits(other.shape, x.shape):
-            yield f"{e.word} > {word}", x > other
-            yield f"{e.word} < {word}", x < other
-            yield f"{word} < 0", np.broadcast_to(other < 0, x.shape)
-            yield f"{word} > 0", np.broadcast_to(other > 0, x.shape)
+        if not _fits(other.shape, x.shape):
+            continue
+        if len(np.unique(other)) == 2:  # labels and masks
+            for value in np.unique(other):
+                yield f"{word} == {value:g}", np.broadcast_to(other == value, x.shape)
+            continue
+        yield f"{e.word} > {word}", x > other
+        yield f"{e.word} < {word}", x < other
+        yield f"{word} < 0", np.broadcast_to(other < 0, x.shape)
+        yield f"{word} > 0", np.broadcast_to(other > 0, x.shape)
     if _fits(e.y.shape, x.shape):
         yield "y < 0", np.broadcast_to(e.y < 0, x.shape)
         yield "y > 0", np.broadcast_to(e.y > 0, x.shape)
@@ -71,6 +76,22 @@ def mask(e: Evidence) -> Finding | None:
                 "the factors of the branches are wrong or exchanged",
                 {"where": text, "factor": factors[0], "elsewhere": factors[1]},
             )
+    return _threshold(e, wrong & live, live & ~wrong)
+
+
+def _threshold(e: Evidence, wrong: BoolArray, right: BoolArray) -> Finding | None:
+    """Wrong for all entries on one side of some number, for an elementwise function."""
+    if not e.elementwise or min(wrong.sum(), right.sum()) < 3:
+        return None
+    x = e.x.ravel()
+    for side, bad, good in (("below", x[wrong].max(), x[right].min()), ("above", -x[wrong].min(), -x[right].max())):
+        if bad < good:
+            low, high = sorted((abs(bad), abs(good)))
+            return Finding(
+                f"wrong exactly where {e.word} is {side} some number (between {low:.4g} and {high:.4g} in size), right elsewhere",
+                "a threshold is compared with another number than in forward",
+                {"side": side},
+            )
     return None
 
 
@@ -105,8 +126,10 @@ def inverted(e: Evidence) -> Finding | None:
 
 
 def elsewhere(e: Evidence) -> Finding | None:
-    """Zero where there should be something, and the other way round, in part."""
+    """Zero where there should be something, and the other way round, in part, and in more than traces."""
     if not e.miss.any() or not e.extra.any():
+        return None
+    if min(float(np.abs(e.A[e.extra]).max()), float(np.abs(e.J[e.miss]).max())) < 1e-3 * e.scale:
         return None
     return Finding(
         "part of the gradient goes to the wrong elements",
@@ -134,8 +157,8 @@ def dropped_outputs(e: Evidence) -> Finding | None:
                 f"a loop {'stops one short' if last else 'leaves out one index'}",
                 {"axis": axis, "last": bool(last)},
             )
-    if _is_selection(e):
-        return None
+    if not_accumulated(e) is not None:
+        return None  # without a pattern of indices: uses that are lost
     return Finding(f"{count}", "a loop or a slice does not reach all outputs", {"axis": "none"})
 
 

@@ -33,7 +33,7 @@ class Observed:
         wrote_gy: how many entries of the upstream gradient backward changed.
         values: the output of two forwards on the same inputs.
         first, again: what backward returned for one cache, called twice.
-        kept: ``again`` as it is after a third call, where it is not copied.
+        kept: ``again`` as it is after a call with another upstream gradient, where it is not copied.
         fresh: after a second forward on the same inputs.
         late: for the first cache, after a forward on other inputs; None if there are no others.
         other: for these other inputs.
@@ -76,7 +76,7 @@ def observe(trial: Trial) -> Observed:
     again = _copies(returned)
     shared = _shared(returned, gy, xs, rule.words)
     wrote_gy = _changed(gy, given_gy)
-    back(module_of(gy).array(given_gy))
+    back(module_of(gy).array(trial.cotangents[1].reshape(np.shape(gy)), dtype=getattr(y, "dtype", None)))
     kept = _copies(returned)
     fresh_xs = rule.in_float64()
     y2, back2 = rule.run(*fresh_xs)
@@ -242,12 +242,6 @@ def not_reentrant(o: Observed) -> Finding | None:
             "gradients accumulate from call to call: start from zeros in each",
             {"ratio": ratio},
         )
-    if not _equal(o.again, o.kept) and not o.wrote_gy:
-        return Finding(
-            "a later call of backward changes the gradients that an earlier one returned",
-            "backward writes into one array that it keeps and returns each time: make a new one in each call",
-            {"ratio": "kept"},
-        )
     return None
 
 
@@ -276,7 +270,13 @@ def finite_differences(o: Observed) -> Finding | None:
 
 
 def aliasing(o: Observed) -> Finding | None:
-    """Returned arrays share memory."""
+    """Returned arrays share memory, or are written over by a later call."""
+    if not _equal(o.again, o.kept) and not o.wrote_gy:
+        return Finding(
+            "a later call of backward writes over the gradients that an earlier one returned",
+            "it keeps one array and returns it each time: use or copy the gradients before the next call",
+            {"pairs": "kept"},
+        )
     if not o.shared:
         return None
     pairs = "; ".join(f"{a} shares memory with {b}" for a, b in o.shared[:3])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..comparison import slopes_along
 from ..evidence import Evidence
 from ..inputs import BoolArray, FloatArray
+from ..rule import Raised, WrongCount
 from ..shapes import generic
 from .finding import Entry, Finding, along, number, subsets
 
@@ -43,6 +44,7 @@ FUNCTIONS: dict[str, Function] = {
     "sqrt({})": np.sqrt,
     "1/sqrt({})": lambda t: 1 / np.sqrt(t),
     "log({})": np.log,
+    "1/log({})": lambda t: 1 / np.log(t),
     "sign({})": np.sign,
     "|{}|": np.abs,
     "(1 + {})": lambda t: 1 + t,
@@ -206,7 +208,13 @@ def input_for_output(e: Evidence) -> Finding | None:
 def plain_factor(e: Evidence) -> Finding | None:
     """A == J times an array of the call, or divided by it."""
     functions = {text: FUNCTIONS[text] for text in ("{}", "1/{}")}
-    return next((found for found, c in _factors(e, arrays(e), functions) if abs(c - 1) < 1e-5), None)
+    named = [(word, a) for word, a in arrays(e) if len(np.unique(a)) > 2 or not np.isin(a, (0, 1)).all()]  # masks are places
+    return next((found for found, c in _factors(e, named, functions) if abs(c - 1) < 1e-5), None)
+
+
+def plain_term(e: Evidence) -> Finding | None:
+    """A - J is an array of the call, times a constant."""
+    return _term(e, {"{}": FUNCTIONS["{}"]}, constant=False)
 
 
 def named_factor(e: Evidence) -> Finding | None:
@@ -296,14 +304,18 @@ def _varying(factor: FloatArray, known: FloatArray) -> tuple[int, ...]:
 
 def missing_branch(e: Evidence) -> Finding | None:
     """A - J is a constant times a named array, where every input has one output or every output one input."""
+    return _term(e, FUNCTIONS)
+
+
+def _term(e: Evidence, functions: Mapping[str, Function], constant: bool = True) -> Finding | None:
     support = e.nz
     single = (support.sum(axis=0) <= 1).all() or (support.sum(axis=1) <= 1).all()
     if support.sum() < 3 or not single or not e.zero(e.D[~support]) or e.zero(e.D):
         return None
     off = e.D[support]
-    if e.same(off, np.full_like(off, off[0])):
+    if constant and e.same(off, np.full_like(off, off[0])):
         return _branch("1", float(off.mean()), e.residual(off, np.full_like(off, off[0])))
-    found = [(text, c, e.residual(off, c * values)) for text, c, values in _multiples(e, off, support, arrays(e), FUNCTIONS)]
+    found = [(text, c, e.residual(off, c * values)) for text, c, values in _multiples(e, off, support, arrays(e), functions)]
     return next((_branch(*term) for term in found if abs(abs(term[1]) - 1) < 1e-5), _branch(*found[0]) if found else None)
 
 
@@ -321,6 +333,8 @@ def missing_sum(e: Evidence) -> Finding | None:
     """D is block-diagonal along some axes, with blocks of rank 1 or 2."""
     if not e.by_rows or e.y.shape != e.shape or e.y.ndim == 0:
         return None
+    if e.zero(e.D - np.diag(np.diag(e.D))):
+        return None  # nothing is summed: of a diagonal with a few entries any block has a low rank
     for axes in subsets(e.y.ndim):
         length = int(np.prod([e.shape[k] for k in axes]))
         if length < 3 or (len(axes) == e.y.ndim and e.y.ndim > 1):
@@ -329,9 +343,24 @@ def missing_sum(e: Evidence) -> Finding | None:
         if blocks is None:
             continue
         rank, residual = _rank(blocks, e)
+        if rank == 2 and length < 5 and not _also_elsewhere(e, axes):
+            continue  # a block of 3 has rank 2 or 3
         if rank and (length - rank) ** 2 * len(blocks) >= 4:
             return _sum_terms(axes, rank, residual, _weight_name(e, axes, blocks) if rank == 1 else "")
     return None
+
+
+def _also_elsewhere(e: Evidence, axes: tuple[int, ...]) -> bool:
+    """Whether the rank stays 2 where the axes are longer."""
+    trial = e.trial.elsewhere
+    try:
+        there = None if trial is None or not trial.every_entry else trial.evidence(e.i)
+    except (Raised, WrongCount, ValueError):
+        return False
+    if there is None or int(np.prod([there.shape[k] for k in axes])) < 5:
+        return False
+    blocks = _blocks(there, axes)
+    return blocks is not None and _rank(blocks, there)[0] == 2
 
 
 def _sum_terms(axes: tuple[int, ...], rank: int, residual: float, weight: str) -> Finding:
@@ -392,7 +421,7 @@ def other_axes(e: Evidence) -> Finding | None:
     right, ours = e.coupled(e.J), e.coupled(e.A)
     if not right or not ours or set(ours) <= set(right):
         return None
-    every = len(ours) == e.y.ndim
+    every = len(ours) == e.y.ndim and _one_term(e.A)
     shown = [" and ".join(map(str, axes)) for axes in (right, ours)]
     return Finding(
         f"each output depends on the inputs along axis {shown[0]}; in your gradient it depends on those along axis {shown[1]}",
@@ -401,6 +430,15 @@ def other_axes(e: Evidence) -> Finding | None:
         id="D49" if every else "D48",
         label="total_sum" if every else "wrong_axis_of_sum",
     )
+
+
+def _one_term(A: FloatArray) -> bool:
+    """Whether a square matrix has rank 1 off its diagonal: a sum over everything, times one array."""
+    half = len(A) // 2
+    if half < 2:
+        return False
+    singular = np.linalg.svd(A[:half, half:], compute_uv=False)
+    return bool(singular[0] and singular[1] <= 1e-6 * singular[0])
 
 
 def total_sum(e: Evidence) -> Finding | None:
@@ -544,7 +582,7 @@ def _off_exact(e: Evidence) -> float | None:
 
 
 PRECISION = (Entry("D54", "precision", precision),)
-PLAIN_FACTOR = (Entry("D44", "missing_factor", plain_factor),)
+PLAIN_FACTOR = (Entry("D44", "missing_factor", plain_factor), Entry("D46", "missing_branch", plain_term))
 ARGUMENT = (Entry("D43", "input_for_output", input_for_output),)
 FACTORS = (
     Entry("D44", "missing_factor", named_factor),

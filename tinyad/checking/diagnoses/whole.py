@@ -6,7 +6,7 @@ Fewest degrees of freedom first: what a sign explains is not explained by a perm
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -66,8 +66,9 @@ def sizes(trial: Trial, i: int) -> Iterator[tuple[str, int]]:
         if array.ndim > 1:
             yield f"{word}.size", array.size
         if array.ndim > 2:
-            for axes in itertools.combinations(range(array.ndim), 2):
-                yield "*".join(f"{word}.shape[{k}]" for k in axes), array.shape[axes[0]] * array.shape[axes[1]]
+            for axes in subsets(array.ndim):
+                if 1 < len(axes) < array.ndim:
+                    yield "*".join(f"{word}.shape[{k}]" for k in axes), int(np.prod([array.shape[k] for k in axes]))
 
 
 POWERS: dict[str, Callable[[float], float]] = {
@@ -102,10 +103,12 @@ def factor(e: Evidence) -> Finding | None:
         lengths = [text for text in lengths if text in there]
         if abs(c2 - c) < 1e-5 * abs(c):
             lengths = []
-    if lengths:
+    usual = next((k for k in CAUSES if abs(k - c) < 1e-5 * k), 0.0)
+    if lengths and (c2 is not None or not usual):
         return _length_factor(c, lengths, residual, confirmed=c2 is not None)
-    cause = CAUSES.get(next((k for k in CAUSES if abs(k - c) < 1e-5 * k), 0.0), "a constant factor is wrong or missing")
-    return Finding(f"exactly {number(c)} times the right gradient", cause, {"c": c}, residual)
+    cause = CAUSES.get(usual, "a constant factor is wrong or missing")
+    maybe = f"It is also {' or '.join(lengths[:3])}, and forward takes no other shapes to tell these apart." if lengths else ""
+    return Finding(f"exactly {number(c)} times the right gradient", cause, {"c": c}, residual, explain=maybe)
 
 
 def _length_factor(c: float, lengths: list[str], residual: float, confirmed: bool) -> Finding:
@@ -191,7 +194,7 @@ def shifted(e: Evidence) -> Finding | None:
             for by in [s for k in range(1, min(J.shape[axis], 4)) for s in (k, -k)]:
                 shifts = [_shift(J, by, axis, around).reshape(e.J.shape) for around in (False, True)]
                 exact = any(moved.any() and e.same(e.A, moved) for moved in shifts)
-                if exact or _overlap(e, J, axis, by):
+                if exact or _overlap(e, J, {axis: by}):
                     places = f"{abs(by)} place{'s' * (abs(by) > 1)} {'up' if by > 0 else 'down'}"
                     return Finding(
                         f"{what} shifted {places} along axis {axis - first}",
@@ -212,7 +215,7 @@ def offset(e: Evidence) -> Finding | None:
     ):
         return None
     both = e.nz.any(axis=0) & e.an.any(axis=0)
-    if both.sum() < 3 or not e.same(e.A.sum(axis=0)[both], e.J.sum(axis=0)[both]):
+    if both.sum() < 5 or not e.same(e.A.sum(axis=0)[both], e.J.sum(axis=0)[both]):
         return None
     ours, right = (np.stack(np.unravel_index(np.abs(M[:, both]).argmax(axis=0), e.y.shape)) for M in (e.A, e.J))
     by = (ours - right).T
@@ -226,15 +229,30 @@ def offset(e: Evidence) -> Finding | None:
     )
 
 
-def _overlap(e: Evidence, J: FloatArray, axis: int, by: int) -> bool:
-    """Whether A is J shifted along an axis, whatever moved in at the end; most of it must not have moved in."""
-    A = e.A.reshape(J.shape)
-    length = J.shape[axis]
-    if 2 * abs(by) >= length or length - abs(by) < 3:
-        return False
-    to = slice(by, None) if by > 0 else slice(0, by)
-    of = slice(0, length - by) if by > 0 else slice(-by, None)
-    return e.same(np.take(A, range(length)[to], axis), np.take(J, range(length)[of], axis))
+def shifted_in_two(e: Evidence) -> Finding | None:
+    """The gradient is off along two axes at once, as an image is."""
+    J = _by_input_axes(e.J, e)
+    for axes in itertools.combinations(range(1, J.ndim), 2):
+        for by in itertools.product((-2, -1, 1, 2), repeat=2):
+            if _overlap(e, J, dict(zip(axes, by, strict=True))):
+                return Finding(
+                    f"the right gradient shifted by {by} along axes {tuple(k - 1 for k in axes)}",
+                    "a padding or an offset that is not taken off",
+                    {"axes": [k - 1 for k in axes], "by": list(by)},
+                )
+    return None
+
+
+def _overlap(e: Evidence, J: FloatArray, shifts: Mapping[int, int]) -> bool:
+    """Whether A is J shifted along axes, whatever moved in at their ends; most of it must not have moved in."""
+    to, of = [slice(None)] * J.ndim, [slice(None)] * J.ndim
+    for axis, by in shifts.items():
+        length = J.shape[axis]
+        if 2 * abs(by) >= length or length - abs(by) < 3:
+            return False
+        to[axis] = slice(by, None) if by > 0 else slice(0, by)
+        of[axis] = slice(0, length - by) if by > 0 else slice(-by, None)
+    return e.same(e.A.reshape(J.shape)[tuple(to)], J[tuple(of)])
 
 
 def _shift(array: FloatArray, by: int, axis: int, around: bool) -> FloatArray:
@@ -290,7 +308,7 @@ def no_local(e: Evidence) -> Finding | None:
     if not e.by_rows or not e.same(e.A, ones) or e.same(e.J, ones):
         return None
     return Finding(
-        "the upstream gradient as it is: the derivative of this operation is 1 in it",
+        "the upstream gradient is passed on as it is, as if the derivative were 1",
         "the local derivative is missing",
         residual=e.residual(e.A, ones),
     )
@@ -342,6 +360,7 @@ WHOLE = (
     Entry("D27", "flipped", flipped),
     Entry("D28", "shifted", shifted),
     Entry("D28", "shifted", offset),
+    Entry("D28", "shifted", shifted_in_two),
     Entry("D31", "no_local", no_local),
     Entry("D33", "transposed_jac", transposed_jacobian),
     Entry("D34", "diagonal_only", diagonal_only),
