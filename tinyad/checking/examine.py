@@ -154,8 +154,7 @@ def _linearity(found: Examination, broken: set[int]) -> set[int]:
     try:
         pulled = pull(found.trial)
     except (Raised, WrongCount) as error:
-        told = error.told() if isinstance(error, Raised) else f"backward returned {error}"
-        found.add("D01", "exception", Finding(f"for another upstream gradient {told}"))
+        _raised_later(found, error)
         return set(range(len(found.trial.values)))
     crooked: set[int] = set()
     for i, gradients in enumerate(pulled):
@@ -171,12 +170,23 @@ def _linearity(found: Examination, broken: set[int]) -> set[int]:
     return crooked
 
 
+def _raised_later(found: Examination, error: Raised | WrongCount) -> None:
+    told = error.told() if isinstance(error, Raised) else f"backward returned {error}"
+    found.add("D01", "exception", Finding(f"for another upstream gradient {told}"))
+
+
 # ---- values
 
 
 def _values(found: Examination, broken: set[int], explained: set[int], points: int, level: str) -> None:
     """Compare at the given point and at others near by, and explain the first failure of each input."""
     trial: Trial | None = found.trial
+    try:
+        found.trial.comparisons  # noqa: B018 (computed here)
+    except (Raised, WrongCount) as error:  # for one of the cotangents that a Jacobian takes
+        if not any(diagnosis.id == "D01" for diagnosis in found.diagnoses):
+            _raised_later(found, error)
+        return
     for _ in range(points):
         if trial is None or not is_comparable(trial):
             break

@@ -222,7 +222,7 @@ def _said(tape: Recorded, match: Match) -> str:
     """An edit in words, from "when" on."""
     position, k = match.edit.place
     if match.edit.kind == "only one use":
-        which = "first" if k == 0 else "last"
+        which = "last" if k == 0 else "first"  # of forward's: the way back meets them in the other order
         return f"only the {which} use of {_name(tape, position)} counts"
     node = tape.nodes[position]
     result = _name(tape, position)

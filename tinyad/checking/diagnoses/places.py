@@ -221,8 +221,10 @@ def one_entry_a_row(e: Evidence) -> Finding | None:
     at = np.abs(e.R) > max(1e-6, e.noise) * max(float(np.abs(e.N).max()), float(np.abs(e.G).max()))
     if not (at.sum(axis=1) == 1).all():
         return None
-    off = e.R[at]
-    shown = f", by {number(float(off[0]))}" if np.allclose(off, off[0], rtol=1e-5) else ""
+    # By how much for an upstream gradient of 1: that is told where no entry of the input is wrong for several outputs.
+    off = e.D.sum(axis=0).reshape(e.shape)[at]
+    same = e.by_rows and int((~e.ok).sum(axis=0).max()) <= 1 and np.allclose(off, off[0], rtol=1e-5)
+    shown = f", by {number(float(off[0]))}" if same else ""
     return Finding(
         f"wrong at one entry of each row{shown}",
         "the -1 at the target class is missing, has the wrong sign, or is divided by another number than the rest",

@@ -35,7 +35,8 @@ class Observed:
         first, again: what backward returned for one cache, called twice.
         kept: ``again`` as it is after a call with another upstream gradient, where it is not copied.
         fresh: after a second forward on the same inputs.
-        late: for the first cache, after a forward on other inputs; None if there are no others.
+        late: for the first cache, after a forward on other inputs; None if there are no others, or it raised.
+        late_error: what it raised.
         other: for these other inputs.
         shared: pairs of names of what shares memory.
         forwards: how often backward called forward beside the given inputs: with small changes of them.
@@ -51,6 +52,7 @@ class Observed:
     again: list[Any]
     fresh: list[Any]
     late: list[Any] | None
+    late_error: str
     other: list[Any] | None
     kept: list[Any]
     shared: list[tuple[str, str]]
@@ -83,7 +85,7 @@ def observe(trial: Trial) -> Observed:
     forward_wrote = [_changed(x, given) for x, given in zip(fresh_xs, rule.values, strict=True)]
     both_wrote = [_changed(x, given) for x, given in zip(xs, rule.values, strict=True)]
     fresh = _copies(back2(module_of(gy).array(given_gy)))
-    late, other = _after_other(trial, given_gy)
+    late, late_error, other = _after_other(trial, given_gy)
     return Observed(
         words=rule.words,
         forward_wrote=forward_wrote,
@@ -94,6 +96,7 @@ def observe(trial: Trial) -> Observed:
         again=again,
         fresh=fresh,
         late=late,
+        late_error=late_error,
         other=other,
         kept=kept,
         shared=shared,
@@ -102,18 +105,23 @@ def observe(trial: Trial) -> Observed:
     )
 
 
-def _after_other(trial: Trial, gy: Any) -> tuple[list[Any] | None, list[Any] | None]:
-    """What backward returns for a cache after forward has run on other inputs, and for those."""
-    elsewhere = trial.another
+def _after_other(trial: Trial, gy: Any) -> tuple[list[Any] | None, str, list[Any] | None]:
+    """What backward returns for a cache after forward has run on other inputs, or what it raises; and what it returns for those."""
+    back, elsewhere = trial.run[1], trial.another
     if elsewhere is None:
-        return None, None
+        return None, "", None
     try:
-        back = trial.run[1]
         _, back_there = elsewhere.rule.run(*elsewhere.rule.in_float64())
-        late = _copies(back(module_of(gy).array(gy)))
-        return late, _copies(back_there(module_of(gy).array(gy)))
     except (Raised, WrongCount):
-        return None, None
+        return None, "", None
+    try:
+        late = _copies(back(module_of(gy).array(gy)))
+    except (Raised, WrongCount) as error:
+        return None, str(error), None
+    try:
+        return late, "", _copies(back_there(module_of(gy).array(gy)))
+    except (Raised, WrongCount):
+        return None, "", None
 
 
 class _Calls:
@@ -212,7 +220,9 @@ def not_deterministic(o: Observed) -> Finding | None:
             "random numbers are drawn inside: pass the mask or the seed in as an input, or fix the seed",
             {"stage": "forward"},
         )
-    if _equal(o.first, o.fresh) or _equal(o.first, o.again) or _ratio(o.fresh, o.first) is not None:
+    if _equal(o.first, o.fresh) or _equal(o.first, o.again):
+        return None
+    if _ratio(o.fresh, o.first) is not None or _ratio(o.again, o.first) is not None:  # they add up, which `not_reentrant` says
         return None
     return Finding(
         "backward gives other gradients after a second forward on the same inputs",
@@ -247,13 +257,16 @@ def not_reentrant(o: Observed) -> Finding | None:
 
 def stale_cache(o: Observed) -> Finding | None:
     """Backward of one call depends on a later forward."""
+    hint = "state is kept on an object or in a global name, not in the cache of the call"
+    if o.late_error:
+        return Finding(f"backward of a call does not work after a later forward on other inputs: {o.late_error}", hint)
     if o.late is None or _equal(o.first, o.late) or not (_equal(o.first, o.fresh) and _equal(o.first, o.again)):
         return None
     newest = o.other is not None and _equal(o.other, o.late)
     fact = "backward of a call changes after a later forward on other inputs"
     return Finding(
         fact + (": it gives the gradient at the later inputs" if newest else ""),
-        "state is kept on an object or in a global name, not in the cache of the call",
+        hint,
         {"newest": newest},
     )
 
