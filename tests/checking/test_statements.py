@@ -1,0 +1,297 @@
+"""What is said of a mistake is exact: formulas, axes, numbers and hints; and what nearly fits is not said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinyad as ad
+from tests.checking.scoring import check
+from tinyad.checking.diagnoses import structure, whole
+
+
+def normal(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def said(forward: Any, backward: Any, *inputs: Any, **options: Any) -> ad.Diagnosis:
+    """The first thing that is said of a wrong rule."""
+    report = check(forward, backward, *inputs, **options)
+    assert not report.passed
+    return report.diagnoses[0]
+
+
+# ---- formulas
+
+NAMES = {"exp": np.exp, "sin": np.sin, "cos": np.cos, "sqrt": np.sqrt, "log": np.log, "sign": np.sign, "tanh": np.tanh}
+NAMES |= {"sigmoid": lambda t: 1 / (1 + np.exp(-t)), "abs": np.abs}
+TABLES = {"factors": structure.FUNCTIONS, "of outputs": structure.OF_OUTPUT, "lengths": whole.POWERS}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_formulas_are_what_they_say(table: str) -> None:
+    t = np.array([1.25, 2.5, 7.0])
+    for text, function in TABLES[table].items():
+        shown = text.replace("|{}|", "abs({})").format("t")
+        values = np.array([function(value) for value in t])
+        np.testing.assert_allclose(values, eval(shown, NAMES | {"t": t}), rtol=1e-12, err_msg=text)
+
+
+# ---- factors of the whole gradient
+
+HINTS = {
+    2.0: "a square", 0.5: "used twice and counted once", 3.0: "an exponent", 1 / 3: "one of three uses", 4.0: "twice too often",
+    0.25: "missing twice", 7.5: "a constant factor is wrong",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("c", HINTS)
+def test_a_constant_factor_has_its_hint(c: float) -> None:
+    found = said(lambda x: (np.sin(x), x), lambda x, gy: c * np.cos(x) * gy, normal(5, 11))
+    assert (found.id, found.args["c"]) == ("D23", pytest.approx(c))
+    assert HINTS[c] in found.hint
+
+
+@pytest.mark.parametrize(
+    ("axes", "length"),
+    [((0,), "x.shape[0]"), ((2,), "x.shape[2]"), ((0, 1, 2), "x.size"), ((0, 2), "x.shape[0]*x.shape[2]")],
+)
+def test_a_mean_without_its_division_names_the_length(axes: tuple[int, ...], length: str) -> None:
+    found = said(lambda x: (x.mean(axis=axes), x), lambda x, gy: np.ones_like(x) * np.expand_dims(gy, axes), normal(5, 3, 7))
+    assert found.id == "D24"
+    assert f"= {length}" in found.fact
+
+
+# ---- what moved
+
+
+def move(array: Any, by: int, fill: str) -> Any:
+    """Shift along the first axis; zeros, the other end, or the edge once more move in."""
+    if fill == "other end":
+        return np.roll(array, by, axis=0)
+    width = [(max(by, 0), max(-by, 0)), *[(0, 0)] * (array.ndim - 1)]
+    padded = np.pad(array, width, mode="edge" if fill == "edge" else "constant")
+    return padded[: len(array)] if by > 0 else padded[-len(array) :]
+
+
+@pytest.mark.parametrize("fill", ["zeros", "other end", "edge"])
+@pytest.mark.parametrize("by", [1, -1, 2])
+def test_a_shifted_gradient_says_how_far_and_where(by: int, fill: str) -> None:
+    found = said(lambda x: (x**2, x), lambda x, gy: move(2 * x * gy, by, fill), normal(7, 3))
+    assert found.id == "D28"
+    assert found.args == {"axis": 0, "by": by}
+    assert f"{abs(by)} place{'s' * (abs(by) > 1)} {'up' if by > 0 else 'down'} along axis 0" in found.fact
+
+
+@pytest.mark.parametrize("fill", ["zeros", "other end"])
+@pytest.mark.parametrize("by", [1, -1])
+def test_an_axis_of_three_is_long_enough_to_be_shifted(by: int, fill: str) -> None:
+    found = said(lambda x: (x**2, x), lambda x, gy: move(2 * x * gy, by, fill), normal(3, 5))
+    assert (found.id, dict(found.args)) == ("D28", {"axis": 0, "by": by})
+
+
+def test_an_index_that_is_off_says_by_how_much() -> None:
+    a, b = normal(5), normal(6)
+    found = said(lambda a, b: (np.concatenate([a, b]), None), lambda c, gy: (gy[6:], gy[5:].copy()), a, b)
+    assert found.id == "D28"
+    assert "index is off by 6" in found.fact
+
+
+# ---- cross terms
+
+
+def softmax(x: Any) -> tuple[Any, Any]:
+    e = np.exp(x - x.max())
+    return e / e.sum(), e / e.sum()
+
+
+@pytest.mark.parametrize(("size", "id"), [(2, False), (3, True), (6, True)])
+def test_no_cross_terms_are_told_from_three_outputs_on(size: int, id: bool) -> None:
+    found = said(softmax, lambda y, gy: gy * y * (1 - y), normal(size))
+    assert (found.id == "D34") == id
+
+
+# ---- factors and terms of entries
+
+
+@pytest.mark.parametrize(
+    ("axes", "named"), [((1,), "over axis 1"), ((0, 2), "over axes (0, 2)"), ((0, 1, 2), "over all")], ids=str
+)
+def test_a_norm_that_is_missing_names_its_axes(axes: tuple[int, ...], named: str) -> None:
+    def forward(x: Any) -> tuple[Any, Any]:
+        norm = np.sqrt((x**2).sum(axis=axes, keepdims=True))
+        return 2 * x, norm
+
+    found = said(forward, lambda norm, gy: 2 * gy * norm, normal(3, 4, 5))
+    assert f"(norm x {named})" in found.fact
+
+
+@pytest.mark.parametrize("forward", [lambda x: (x**3, x), lambda x: ((x**3).sum(axis=1, keepdims=True), x)])
+def test_a_term_too_many_is_named(forward: Callable[[Any], Any]) -> None:
+    found = said(forward, lambda x, gy: (3 * x**2 + np.cos(x)) * gy, normal(5, 4))
+    assert (found.id, found.args["term"]) == ("D46", "cos(x)")
+    assert found.fact.endswith("by cos(x)")
+
+
+def test_a_term_of_all_of_gy_is_so_small_a_part_wrong() -> None:
+    def forward(x: Any) -> tuple[Any, Any]:
+        return x[1:] * (x**2).sum(), x
+
+    def backward(x: Any, gy: Any) -> Any:
+        return np.concatenate([[0.0], gy * (x**2).sum()])
+
+    found = said(forward, backward, normal(6))
+    assert found.id == "D49"
+    assert found.residual is not None
+    assert found.residual < 1e-6
+
+
+FACTORS: dict[str, Callable[[Any, Any], Any]] = {
+    "x": lambda x, y: x, "1/x": lambda x, y: 1 / x, "1/y": lambda x, y: 1 / y, "x**2": lambda x, y: x**2,
+    "exp(-x)": lambda x, y: np.exp(-x), "3 * x": lambda x, y: 3 * x, "1/(1 + x**2)": lambda x, y: 1 / (1 + x**2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_a_factor_of_entries_is_named(factor: str) -> None:
+    found = said(
+        lambda x: (x**3 + 2, (x, x**3 + 2)),
+        lambda cache, gy: 3 * cache[0] ** 2 * FACTORS[factor](*cache) * gy,
+        normal(5, 4),
+    )
+    assert (found.id, found.fact) == ("D44", f"the right gradient times {factor}")
+
+
+def test_an_array_has_its_name_before_a_condition_on_it() -> None:
+    signs = np.array([1, -1, 1, 1, -1, -1, 1])
+    found = said(lambda x, k: (x**2 * k, (x, k)), lambda cache, gy: (2 * cache[0] * gy, None), normal(7), signs)
+    assert found.fact == "the right gradient times k"
+
+
+@pytest.mark.parametrize(("reduced", "off"), [(True, "1/6"), (False, "1")])
+def test_a_target_that_is_missing_says_by_how_much_for_an_upstream_gradient_of_one(reduced: bool, off: str) -> None:
+    def forward(z: Any, target: Any) -> tuple[Any, Any]:
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        losses = -np.log(p[np.arange(len(z)), target])
+        return (losses.mean() if reduced else losses), p
+
+    def backward(p: Any, gy: Any) -> Any:
+        return gy * p / len(p) if reduced else gy[:, None] * p
+
+    found = said(forward, backward, normal(6, 4), np.array([0, 1, 3, 1, 2, 0]))
+    assert (found.id, found.fact) == ("D51", f"wrong at one entry of each row, by {off}")
+
+
+# ---- operands
+
+
+def test_a_transpose_that_is_missing_names_the_operand() -> None:
+    def backward(cache: Any, gy: Any) -> Any:
+        x, w = cache
+        return (w @ gy) * (1 - np.tanh(x) ** 2), np.outer(gy, np.tanh(x))
+
+    found = said(lambda x, w: (w @ np.tanh(x), (x, w)), backward, normal(4), normal(4, 4))
+    assert (found.id, found.fact) == ("D52", "right if w were transposed")
+
+
+# ---- the way back over the tape of forward
+
+
+def product_of_two_uses(x: Any) -> tuple[Any, Any]:
+    a = np.sin(x)
+    b = np.cumsum(x)
+    return a * b, (x, a, b)
+
+
+def through_the_first(cache: Any, gy: Any) -> Any:
+    x, _, b = cache
+    return gy * np.cos(x) * b
+
+
+def through_the_last(cache: Any, gy: Any) -> Any:
+    _, a, _ = cache
+    return np.cumsum((gy * a)[::-1])[::-1]
+
+
+@pytest.mark.parametrize(
+    ("backward", "constant", "use"), [(through_the_first, "b", "first"), (through_the_last, "a", "last")], ids=["first", "last"]
+)
+def test_a_use_that_is_missing_is_named_with_its_line(backward: Any, constant: str, use: str) -> None:
+    found = said(product_of_two_uses, backward, normal(5))
+    assert (found.id, found.tier) == ("D46", 2)
+    assert f"when `{constant}` (test_statements.py:" in found.fact
+    assert f"only the {use} use of input 0 counts" in found.explain
+    assert found.residual is not None
+    assert found.residual < 1e-10
+
+
+# ---- what is returned, and when
+
+
+def test_a_number_is_no_gradient_of_an_array() -> None:
+    found = said(lambda x: (x**2, x), lambda x, gy: 0.0, normal(4))
+    assert (found.id, found.args["type"]) == ("D04", "float")
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-13, 1e9])
+def test_what_is_not_linear_is_found_however_small_the_loss(size: float) -> None:
+    found = said(lambda x: (size * (x**2).sum(), x), lambda x, gy: 2 * size * x * np.abs(gy), normal(4))
+    assert found.id == "D20"
+
+
+def test_gradients_that_add_up_say_how_fast() -> None:
+    kept = np.zeros(4)
+
+    def backward(x: Any, gy: Any) -> Any:
+        kept[:] += 2 * x * gy
+        return kept.copy()
+
+    found = said(lambda x: (x**2, x), backward, normal(4))
+    assert found.id == "D13"
+    assert "gives 2 times the first" in found.fact
+
+
+def test_a_backward_that_refuses_the_cache_of_an_earlier_call_keeps_state() -> None:
+    class Square:
+        def forward(self, x: Any) -> tuple[Any, Any]:
+            self.x = x
+            return x**2, x
+
+        def backward(self, x: Any, gy: Any) -> Any:
+            if x is not self.x:
+                raise RuntimeError("not the last call")
+            return 2 * x * gy
+
+    layer = Square()
+    report = check(layer.forward, layer.backward, normal(4))
+    assert [diagnosis.id for diagnosis in report.diagnoses] == ["D14"]
+    assert "after a later forward on other inputs: backward raised RuntimeError: not the last call" in report.diagnoses[0].fact
+
+
+@pytest.mark.parametrize("refused", [lambda gy: not gy.any(), lambda gy: not gy.all(), lambda gy: (gy == 1).any()])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_backward_that_raises_for_some_upstream_gradients_is_said_to(refused: Callable[[Any], bool], dtype: Any) -> None:
+    def backward(x: Any, gy: Any) -> Any:
+        if refused(gy):
+            raise ValueError("no such gradient")
+        return 2 * x * gy
+
+    found = said(lambda x: (x**2, x), backward, normal(4).astype(dtype))
+    assert found.id == "D01"
+    assert "for another upstream gradient backward raised ValueError: no such gradient" in found.fact
+
+
+# ---- what is not said
+
+
+def test_a_forward_in_float32_is_no_mistake_of_backward() -> None:
+    def forward(x: Any) -> tuple[Any, Any]:
+        return np.sin(x.astype(np.float32)), x
+
+    report = check(forward, lambda x, gy: gy * np.cos(x), normal(5, 3))
+    assert report.passed, report.text()
+    assert report.diagnoses == ()
