@@ -295,3 +295,69 @@ def test_a_forward_in_float32_is_no_mistake_of_backward() -> None:
     report = check(forward, lambda x, gy: gy * np.cos(x), normal(5, 3))
     assert report.passed, report.text()
     assert report.diagnoses == ()
+
+
+def test_a_path_whose_part_changes_from_point_to_point_does_not_count_a_number_of_times() -> None:
+    def backward(cache: Any, gy: Any) -> Any:
+        part = 1 + 0.1 * cache[0].sum()
+        return part * through_the_first(cache, gy) + through_the_last(cache, gy)
+
+    found = said(product_of_two_uses, backward, normal(5))
+    assert "times" not in found.fact
+    assert found.id == "D57"
+
+
+# ---- kinks, ties, large arrays
+
+
+def test_a_slope_beyond_both_sides_of_a_kink_is_said_with_all_three() -> None:
+    x = np.array([0.5, 0.0, -2.0, 1.0])
+    found = said(lambda x: (np.abs(x), x), lambda x, gy: gy * np.where(x == 0, 2.0, np.sign(x)), x)
+    assert (found.id, found.args["yours"]) == ("D56", 2.0)
+    assert "x[1] sits on a kink: the slopes beside it are -1 and 1, and yours is 2" in found.fact
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_tied_maxima_are_noted_where_their_gradients_do_not_add_up(divided: bool) -> None:
+    def backward(cache: Any, gy: Any) -> Any:
+        x, y = cache
+        tied = x == y[:, None]
+        return gy[:, None] * tied / (tied.sum(axis=1, keepdims=True) if divided else 1)
+
+    x = np.array([[1.0, 2.0, 2.0, 0.0], [3.0, -1.0, 0.0, 3.0]])
+    report = check(lambda x: (x.max(axis=1), (x, x.max(axis=1))), backward, x)
+    assert report.passed
+    assert any("are tied" in diagnosis.fact for diagnosis in report.diagnoses) != divided
+
+
+def test_a_large_gradient_is_explained_on_small_arrays_if_it_is_wrong_there() -> None:
+    found = said(lambda x: (x**2, x), lambda x, gy: -2 * x * gy, normal(2500))
+    assert found.id == "D22"
+    assert "Seen on arrays of the shapes (3,)" in found.explain
+
+
+def test_a_large_gradient_that_is_right_on_small_arrays_is_said_to_be_wrong_all_over() -> None:
+    found = said(lambda x: (x**2, x), lambda x, gy: 2 * x * gy * (1.1 if x.size > 1000 else 1.0), normal(2500))
+    assert found.id == "D57"
+    assert "wrong all over: in 100 % of the parts" in found.fact
+
+
+def test_a_factor_of_broadcast_operands_is_missing_on_the_way() -> None:
+    def forward(x: Any, w: Any) -> tuple[Any, Any]:
+        z = x * w
+        y = np.tanh(z) * x.sum()
+        return y, (x, z)
+
+    def backward(cache: Any, gy: Any) -> tuple[Any, Any]:
+        x, z = cache
+        return None, (gy * x.sum() * (1 - np.tanh(z) ** 2)).sum(axis=0)  # without x
+
+    report = check(forward, backward, normal(5, 3), normal(3))
+    [found] = [diagnosis for diagnosis in report.diagnoses if diagnosis.input == 1]
+    assert found.id == "D44"
+
+
+def test_a_built_in_function_has_inputs_without_names() -> None:
+    report = check(min, lambda cache, gy: ([(2 * gy, None)],), [(normal(4), 3)])
+    assert [diagnosis.id for diagnosis in report.diagnoses] == ["D23"]
+    assert report.diagnoses[0].name.startswith("input 0[0][0] ")

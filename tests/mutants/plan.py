@@ -21,6 +21,38 @@ CORE = {
 }
 """The core: a file, and the parts of tests/engine that are about it."""
 
+CHECKER = ("wrong_checkers", "statements", "rules", "layers", "check", "diagnoses")
+"""Tests of the checker, the quick ones first: a few seconds, but for the corpus of mistakes."""
+
+CHECKING = {
+    "tinyad/checking/check.py": ("check", "taylor"),
+    "tinyad/checking/differences.py": ("numeric", "check", "wrong_checkers", "statements"),
+    "tinyad/checking/dot.py": ("check",),
+    "tinyad/checking/edits.py": ("mutation", "rules"),
+    "tinyad/checking/inputs.py": ("check", "numeric", *CHECKER),
+    "tinyad/checking/mutation.py": ("mutation", "rules"),
+    "tinyad/checking/reference_mutants.py": ("rules", "mutation", "diagnoses"),
+    "tinyad/checking/subject.py": ("mutation", "rules"),
+    "tinyad/checking/taylor.py": ("taylor", "check"),
+}
+"""Files of the checker that have tests of their own, and which parts of tests/checking these are; `CHECKER` is for the others."""
+
+OF_THE_CORPUS = (
+    "test_every_mistake_of_the_corpus_is_found", "test_mistakes_of_the_corpus_are_named",
+    "test_every_entry_of_the_catalogue_is_met",
+)  # fmt: skip
+"""What `CHECKER` takes of test_diagnoses.py."""
+
+WIDER_FOR_THE_CHECKER = (
+    "test_numeric.py", "test_taylor.py", "test_mutation.py", "grading/test_audit.py",
+    "test_diagnoses.py::test_mistakes_in_other_operations_are_found", "test_diagnoses.py::test_what_is_said_holds_at_a_third_point",
+    "test_diagnoses.py::test_json_is_the_same_in_two_processes",
+)  # fmt: skip
+"""What mutants of the checker meet next. Arrays of a million entries are left out: ten seconds each."""
+
+ALARMS = ("comparison", "differences", "evidence", "inputs", "kinks", "shapes")
+"""Files of the checker that decide whether a rule is right: for them a minute of right rules comes last."""
+
 EXAMPLES = {
     "tinyad/kinds.py": {"tanh", "divide", "where", "matmul", "einsum", "concat", "getitem", "sum", "sort", "solve"},
     "tinyad/several.py": {"eigh", "qr", "svd", "slogdet"},
@@ -31,7 +63,7 @@ EXAMPLES = {
 """Rows of the table of primitives that test a file of the core, or one that serves others, as well."""
 
 EVERYWHERE = ("tests/engine/test_mutants.py", "tests/primitives/test_defaults.py")
-"""Tests written for mutants that nothing else noticed come first of all."""
+"""Tests written for mutants of the engine that nothing else noticed come first of all."""
 
 WIDER = (
     "engine/test_lists_and_corners_of_calls.py", "primitives/test_unusual_arguments.py", "engine/test_protocols.py",
@@ -58,8 +90,9 @@ def is_made(mistake: str) -> bool:
 
 
 def files() -> list[str]:
-    """All files that mutants are made of: the core, then the rules."""
-    return [*CORE, *sorted(f"tinyad/primitives/{path.name}" for path in (CHECKOUT / "tinyad/primitives").glob("[a-z]*.py"))]
+    """All files that mutants are made of: the core, the rules, then the checker, without its grader and its probes of engines."""
+    folders = ("tinyad/primitives", "tinyad/checking", "tinyad/checking/diagnoses")
+    return [*CORE, *(f"{folder}/{path.name}" for folder in folders for path in sorted((CHECKOUT / folder).glob("[a-z]*.py")))]
 
 
 def tests_of(file: str) -> list[str]:
@@ -67,6 +100,8 @@ def tests_of(file: str) -> list[str]:
 
     Rules are tested by the rows of their primitives and functions, and by what is named after the file.
     """
+    if file.startswith("tinyad/checking/"):
+        return _tests_of_checker(CHECKING.get(file, CHECKER))
     rows = [f"tests/primitives/test_table.py::test_row[{row}]" for row in _rows(file)]
     if file in CORE:
         chosen = [*rows, *(f"tests/engine/test_{part}.py" for part in CORE[file])]
@@ -78,8 +113,16 @@ def tests_of(file: str) -> list[str]:
 
 def wider_tests_of(file: str) -> list[str]:
     """More tests for a file, for mutants that `tests_of` did not notice."""
+    if file.startswith("tinyad/checking/"):
+        alarms = ["tests/checking/test_false_alarms.py"] if Path(file).stem in ALARMS else []
+        return [*_tests_of_checker(CHECKER), *(f"tests/checking/{path}" for path in WIDER_FOR_THE_CHECKER), *alarms]
     batched = [f"tests/primitives/test_batch.py::test_row[{row}]" for row in _rows(file)]
     return [*batched, *[f"tests/{path}" for path in WIDER]]
+
+
+def _tests_of_checker(parts: tuple[str, ...]) -> list[str]:
+    whole = [f"tests/checking/test_{part}.py" for part in parts if part != "diagnoses"]
+    return [*whole, *(f"tests/checking/test_diagnoses.py::{test}" for test in OF_THE_CORPUS if "diagnoses" in parts)]
 
 
 def _rows(file: str) -> list[str]:

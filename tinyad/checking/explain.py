@@ -51,7 +51,8 @@ def explain(found: Examination, trial: Trial, i: int, level: str) -> None:
             entry, finding = said
             found.add(entry.id, entry.label, finding, i, tier=entry.tier)
             return
-    found.add("D57", "unknown", _unknown(trial, i), i)
+    hint = "none of the known mistakes" if level == "full" else "why was not asked: level='quick'"
+    found.add("D57", "unknown", replace(_unknown(trial, i), hint=hint), i)
 
 
 def _explain_large(found: Examination, trial: Trial, i: int, level: str) -> None:
@@ -70,7 +71,7 @@ def _explain_large(found: Examination, trial: Trial, i: int, level: str) -> None
         "D57",
         "unknown",
         Finding(
-            few if located.complete else f"wrong all over: in {100 * located.share:.2g} % of the parts that were looked at",
+            few if located.complete else f"wrong all over: in {100 * located.share:.3g} % of the parts that were looked at",
             "all others are right" if located.complete else "none of the known mistakes; try it on small arrays",
             {"entries": places(located.entries[:20], shape), "complete": located.complete},
             explain=f"found by {located.tests} directions, of four calls of forward each",
@@ -120,7 +121,6 @@ def _unknown(trial: Trial, i: int) -> Finding:
     signs = float((np.sign(ours[clear]) == np.sign(right[clear])).mean()) if clear.any() else 0.0
     return Finding(
         f"{comparison.summary()}",
-        "none of the known mistakes",
-        {"wrong": int(comparison.wrong.sum()), "of": int(comparison.wrong.size)},
+        args={"wrong": int(comparison.wrong.sum()), "of": int(comparison.wrong.size)},
         explain=f"cosine with the right one {cosine:.4f}; {100 * signs:.0f} % of the signs agree",
     )
