@@ -171,7 +171,7 @@ MESSAGES = {
         "inputs that are used several times keep only part of their uses",
     ),
     "tanh of the input": (lambda x: (np.tanh(x), x), lambda x, gy: gy * (1 - x**2), (X,), "D43", "1-y**2 of the output y"),
-    "layer norm": (layer_norm, lambda c, gy: gy / c[1], (X,), "D47", "2 terms w * (a sum over axis 1)"),
+    "layer norm": (layer_norm, lambda c, gy: gy / c[1], (X,), "D47", "2 terms, each an array times a sum over axis 1"),
 }
 
 
@@ -210,6 +210,24 @@ def test_a_path_that_is_missing_is_named_with_its_line() -> None:
     assert "exactly the gradient obtained when" in said.fact
     assert "treated as a constant" in said.fact
     assert "test_rules.py:" in said.fact
+
+
+def test_the_lines_of_a_trusted_forward_are_not_told() -> None:
+    def reference(x: Any) -> Any:
+        secret = np.tanh(0.7 * x)
+        return secret * x
+
+    def forward(x: Any) -> tuple[Any, Any]:
+        return reference(x), (x, np.tanh(0.7 * x))
+
+    said = first(forward, lambda c, gy: gy * c[1], X, reference=reference)
+    assert said.tier == 2
+    assert "`secret`" in said.fact
+    assert "test_rules" not in said.text() + str(said.args)
+    assert "0.7" not in said.text()
+    own = first(forward, lambda c, gy: gy * c[1], X)
+    assert "test_rules.py" in own.fact
+    assert own.args["line"].startswith("test_rules.py:")
 
 
 def test_a_right_backward_explains_what_its_mutants_give() -> None:
@@ -381,8 +399,8 @@ def test_heat_maps(report: ad.Report, tmp_path: Path, suffix: str) -> None:
     figure = report.plot(file)
     assert file.stat().st_size > 1000
     left, right, bar = figure.axes
-    assert left.get_title() == "input 2 'b': 35 of 245 wrong"
-    assert right.get_title() == "in the shape of the input (7,)"
+    assert left.get_title() == "input 2 'b' float64: 35 of 245 wrong"
+    assert right.get_title() == "the largest difference of each entry, in shape (7,)"
     assert bar.get_ylabel() == "difference / largest entry"
     shown = np.ma.filled(left.images[0].get_array(), np.nan)
     assert (~np.isnan(shown) == report.comparisons[2].wrong).all()
@@ -438,4 +456,27 @@ def test_errors_name_the_argument() -> None:
 
 def test_quick_says_what_and_not_why() -> None:
     assert first(softmax, lambda y, gy: y * gy, X, level="quick").id == "D57"
-    assert first(softmax, lambda y, gy: y * gy[:, :1], X, level="quick").id == "D57"
+    assert first(softmax, lambda y, gy: y * gy, X, level="quick").hint == "why was not asked: level='quick'"
+
+
+def test_a_report_shows_itself_at_a_prompt(report: ad.Report) -> None:
+    assert repr(report) == str(report)
+
+
+def test_the_missing_path_through_the_variance_is_named() -> None:
+    def without_variance(cache: Any, gy: Any) -> Any:
+        return (gy - gy.mean(axis=1, keepdims=True)) / cache[1]
+
+    def scaled(x: Any) -> tuple[Any, Any]:
+        centred = x - x.mean(axis=1, keepdims=True)
+        std = np.sqrt((centred**2).mean(axis=1, keepdims=True))
+        return 3 * centred / std + x**3, (x, std)
+
+    def backward(cache: Any, gy: Any) -> Any:
+        x, std = cache
+        return 3 * (gy - gy.mean(axis=1, keepdims=True)) / std + 3 * x**2 * gy
+
+    assert "y * (something constant along axis 1)" in first(layer_norm, without_variance, X).fact
+    said = first(scaled, backward, X)
+    assert said.fact == "differs from the right gradient by (x - mean over axis 1) * (something constant along axis 1)"
+    assert said.hint == "the derivative through the variance over axis 1 is missing or wrong"

@@ -155,7 +155,7 @@ class Trial:
     def tape(self) -> Recorded | None:
         """The tape of the forward function, walked back for `gy`; None if tinyad cannot record it."""
         try:
-            return Recorded(self.rule, self.gy)
+            return Recorded(self.rule, self.gy, hidden=not getattr(self.rule, "own_forward", True))
         except Exception:  # plain NumPy code meets Tensors here: loops into np.zeros, type tests, anything
             return None
 

@@ -12,7 +12,7 @@ from .diagnoses.structure import like_differences, precision
 from .evidence import Evidence, Trial
 from .examination import Examination
 from .groups import locate, places
-from .inputs import EPS
+from .inputs import EPS, entry_name
 from .kinks import is_wrong_at_kinks_alone
 from .reference_mutants import explain_by_mutants
 from .report import Diagnosis
@@ -119,8 +119,11 @@ def _unknown(trial: Trial, i: int) -> Finding:
     cosine = float((ours * right).sum()) / norms if norms else 0.0
     clear = (right != 0) & (ours != 0)
     signs = float((np.sign(ours[clear]) == np.sign(right[clear])).mean()) if clear.any() else 0.0
+    columns = np.flatnonzero(comparison.wrong.any(axis=0))
+    few = comparison.columns is not None and 3 * columns.size <= comparison.wrong.shape[1] and columns.size <= 5
+    named = " and ".join(entry_name(trial.word(i), comparison.columns or (), int(k)) for k in columns)
     return Finding(
-        f"{comparison.summary()}",
+        f"wrong in {named} alone: {comparison.summary()}" if few else comparison.summary(),
         args={"wrong": int(comparison.wrong.sum()), "of": int(comparison.wrong.size)},
         explain=f"cosine with the right one {cosine:.4f}; {100 * signs:.0f} % of the signs agree",
     )

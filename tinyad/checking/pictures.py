@@ -40,7 +40,10 @@ def draw(title: str, comparisons: Sequence[Comparison], path: Any = None) -> Any
         raise ValueError("plot: no gradient was compared with numbers, because of what the report says; mend that first.")
     figure = Figure(figsize=(9.0, 0.6 + 2.6 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    right = all(comparison.passed for comparison in shown)
+    figure.suptitle(
+        f"{title}, but the values compared here are right: see the report" if right and "FAILED" in title else title
+    )
     image = None
     for row, comparison in zip(figure.subplots(len(shown), 2, squeeze=False), shown, strict=True):
         image = _matrix(row[0], comparison)
@@ -79,7 +82,7 @@ def _matrix(axes: Any, comparison: Comparison) -> Any:
     image = _show(axes, _relative(comparison))
     every = comparison.rows is not None
     axes.set(
-        title=f"{comparison.name}: {int(comparison.wrong.sum())} of {comparison.wrong.size} wrong",
+        title=f"{comparison.name} {comparison.dtype}: {int(comparison.wrong.sum())} of {comparison.wrong.size} wrong",
         xlabel="entry of the input" if comparison.columns is not None else "random direction",
         ylabel="entry of the output" if every else "combination of outputs",
     )
@@ -99,7 +102,7 @@ def _in_its_shape(axes: Any, comparison: Comparison) -> None:
     _show(axes, worst.reshape(-1, shape[-1]) if shape else worst.reshape(1, 1))
     below = " (axes in front laid below one another)" if len(shape) > 2 else ""
     axes.set(
-        title=f"in the shape of the input {shape}",
+        title=f"the largest difference of each entry, in shape {shape}",
         xlabel=f"axis {len(shape) - 1}" if shape else "",
         ylabel=f"axis {len(shape) - 2}{below}" if len(shape) > 1 else "",
     )

@@ -6,6 +6,7 @@ Everything stays where the inputs are, on a GPU if they are there; only the grad
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,11 @@ class Recorded:
         edges: (node, operand, parent, contribution), the contribution in the parent's shape.
         silent: maxima that what comes back through them does not matter for, as in exp(x - max) / sum: constants.
         right: the gradients of the leaves.
+        hidden: whether the forward function is one to trust, whose lines are for its author alone.
     """
 
-    def __init__(self, rule: FloatInputs, gy: FloatArray) -> None:
+    def __init__(self, rule: FloatInputs, gy: FloatArray, hidden: bool = False) -> None:
+        self.hidden = hidden
         self.values: dict[Node, Array] = {}
         self.lines: dict[Node, tuple[str, int] | None] = {}
         tensors = []
@@ -72,6 +75,11 @@ class Recorded:
             self.edges, self.cotangents = [], {}
             assert out.node is not None
             self.right = self.walk({out.node: module_of(out.array).asarray(gy.reshape(out.shape))}, note=True)
+
+    def line(self, position: int) -> str:
+        """The user's line of an operation; empty if there is none, or it is not for everybody."""
+        line = self.lines.get(self.nodes[position]) if position >= 0 and not self.hidden else None
+        return "" if line is None else f"{Path(line[0]).name}:{line[1]}"
 
     def _note(self, primitive: Any, parents: Any, saved: Any, params: Any, out: Any) -> Tensor:
         node = Node(primitive, parents, saved, params, out)

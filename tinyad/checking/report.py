@@ -100,7 +100,7 @@ class Diagnosis:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a check found.
 
@@ -150,6 +150,8 @@ class Report:
 
     def __str__(self) -> str:
         return self.text(self.feedback)
+
+    __repr__ = __str__
 
     # ---- as text
 

@@ -194,7 +194,7 @@ def explain_by_tape(trial: Trial, i: int) -> tuple[Entry, Finding] | None:
     finding = Finding(
         f"exactly the gradient obtained when {said[0]}",
         _cause(best),
-        {"place": list(best.edit.place), "kind": best.edit.kind, "count": best.count},
+        {"place": list(best.edit.place), "kind": best.edit.kind, "count": best.count, "line": tape.line(best.edit.place[0])},
         best.residual,
         explain="\n".join(f"The same gradient results when {other}" for other in said[1:4]),
     )
@@ -240,10 +240,9 @@ def _said(tape: Recorded, match: Match) -> str:
         if abs(match.count + 1) < 1e-6:
             return f"the contribution through {into} has the opposite sign"
         return f"the contribution through {into} counts {number(match.count)} times"
-    name = getattr(node.primitive, "name", "operation")
     return {
         "local": f"the local derivative of {result} by {operand} is left out",
-        "argument": f"the derivative of `{name}` in {result} is taken at the wrong one of its argument and its value",
+        "argument": f"the derivative of {result} is taken at the wrong one of its argument and its value",
         "times": f"the derivative of {result} by {operand} has a factor too many, one of its own operands or its value",
         "over": f"the derivative of {result} by {operand} lacks a factor, one of its own operands or its value",
         "transposed operand": f"the other operand of {result} is transposed, or is not, in the derivative by {operand}",
@@ -279,6 +278,9 @@ def _name(tape: Recorded, position: int) -> str:
     name = getattr(node.primitive, "name", "operation")
     if line is None:
         return f"`{name}`"
+    if tape.hidden:
+        assigned = re.match(r"([^\W\d]\w*)\s*=[^=]", linecache.getline(*line).strip())
+        return f"`{assigned[1]}`" if assigned else f"`{name}`, operation {position + 1} of {len(tape.nodes)}"
     text = _short(linecache.getline(*line).strip())
     last = not any(tape.lines.get(other) == line for other in tape.nodes[position + 1 :])
     assigned = re.match(r"([^\W\d]\w*)\s*=[^=]", text)

@@ -366,14 +366,18 @@ def _also_elsewhere(e: Evidence, axes: tuple[int, ...]) -> bool:
 def _sum_terms(axes: tuple[int, ...], rank: int, residual: float, weight: str) -> Finding:
     over = along(axes)
     if rank == 1:
-        fact = f"differs from the right gradient by {weight or 'w'} * (something constant along {over})"
+        times = {"": "one array times ", "1": ""}.get(weight, f"{weight} * ")
+        constant = f"(something constant along {over})" if times.endswith("* ") else f"something that is constant along {over}"
+        fact = f"differs from the right gradient by {times}{constant}"
         hint = (
             f"the - y * sum(gy*y, {over}) term is missing or wrong"
             if weight == "y"
+            else f"the derivative through the variance over {over} is missing or wrong"
+            if " - mean" in weight
             else f"a term with a sum or mean of gy over {over} is missing or wrong"
         )
     else:
-        fact = f"differs from the right gradient by {rank} terms w * (a sum over {over})"
+        fact = f"differs from the right gradient by {rank} terms, each an array times a sum over {over}"
         hint = f"the derivative through the mean and the variance over {over} is missing or wrong"
     return Finding(fact, hint, {"axes": list(axes), "terms": rank, "weight": weight}, residual)
 
@@ -412,8 +416,13 @@ def _weight_name(e: Evidence, axes: tuple[int, ...], blocks: FloatArray) -> str:
         ratio = e.R / array
         if float(np.ptp(ratio, axis=axes).max()) <= 1e-5 * float(np.abs(ratio).max()):
             return word
-    ratio = e.R
-    return "1" if float(np.ptp(ratio, axis=axes).max()) <= 1e-5 * float(np.abs(ratio).max()) else ""
+    if float(np.ptp(e.R, axis=axes).max()) <= 1e-5 * float(np.abs(e.R).max()):
+        return "1"
+    centred = e.x - e.x.mean(axis=axes, keepdims=True)
+    with np.errstate(all="ignore"):
+        ratio = e.R / centred
+    steady = np.isfinite(ratio).all() and float(np.ptp(ratio, axis=axes).max()) <= 1e-5 * float(np.abs(ratio).max())
+    return f"({e.word} - mean over {along(axes)})" if steady else ""
 
 
 def other_axes(e: Evidence) -> Finding | None:
