@@ -79,6 +79,9 @@ test-graders: $(GRADERS_READY) ## nbgrader and otter read what is written for th
 mutants: $(MUTANTS_READY) ## put mistakes into the core and the rules, which the tests must notice (hours; goes on where it stopped)
 	$(MUTANTS_VENV)/bin/python tests/mutants/run.py $(OPTIONS) $(FILES)
 
+figures: $(READY) ## what the gradient checker finds, names and costs (two minutes)
+	$(VENV)/bin/python -m tests.checking.figures
+
 gpu-check: $(READY) ## run the table of primitives, engine and models on a GPU, beside NumPy (needs CuPy)
 	$(VENV)/bin/python tests/gpu_check.py
 

@@ -35,7 +35,10 @@ NOTEBOOKS, PAGES = BUILD / "notebooks", BUILD / "docs"
 APART = {"exercises", "solutions"}  # to work in, not to read
 TUTORIALS = sorted(path for path in (CHECKOUT / "tutorials").rglob("*.py") if path.parent.name not in APART)
 TEXTS = [*sorted((CHECKOUT / "docs").glob("*.md")), CHECKOUT / "tutorials/README.md"]
-DOCUMENTED = ["tinyad", "tinyad.models", "tinyad.models.ode", "tinyad.optim", "tinyad.kinds", "tinyad.inspect"]
+DOCUMENTED = [
+    "tinyad", "tinyad.models", "tinyad.models.ode", "tinyad.optim", "tinyad.kinds", "tinyad.inspect", "tinyad.checking",
+    "tinyad.grade", "tinyad.testing",
+]  # fmt: skip
 
 
 # ---- notebooks
