@@ -10,6 +10,7 @@ import pytest
 
 import tinyad as ad
 from tests.checking.scoring import check
+from tinyad.checking import shapes
 from tinyad.checking.diagnoses import structure, whole
 
 
@@ -56,11 +57,19 @@ def test_a_constant_factor_has_its_hint(c: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("axes", "length"),
-    [((0,), "x.shape[0]"), ((2,), "x.shape[2]"), ((0, 1, 2), "x.size"), ((0, 2), "x.shape[0]*x.shape[2]")],
+    ("shape", "axes", "length"),
+    [
+        ((5, 3, 7), (0,), "x.shape[0]"),
+        ((5, 3, 7), (2,), "x.shape[2]"),
+        ((5, 3, 7), (0, 2), "x.shape[0]*x.shape[2]"),
+        ((5, 3, 7), (0, 1, 2), "x.size"),
+        ((5, 3), (0, 1), "x.size"),
+        ((11,), (0,), "x.shape[0]"),
+    ],
+    ids=str,
 )
-def test_a_mean_without_its_division_names_the_length(axes: tuple[int, ...], length: str) -> None:
-    found = said(lambda x: (x.mean(axis=axes), x), lambda x, gy: np.ones_like(x) * np.expand_dims(gy, axes), normal(5, 3, 7))
+def test_a_mean_without_its_division_names_the_length(shape: tuple[int, ...], axes: tuple[int, ...], length: str) -> None:
+    found = said(lambda x: (x.mean(axis=axes), x), lambda x, gy: np.ones_like(x) * np.expand_dims(gy, axes), normal(*shape))
     assert found.id == "D24"
     assert f"= {length}" in found.fact
 
@@ -189,6 +198,13 @@ def test_a_target_that_is_missing_says_by_how_much_for_an_upstream_gradient_of_o
 # ---- operands
 
 
+def test_a_wrong_column_of_two_is_no_target() -> None:
+    def backward(x: Any, gy: Any) -> Any:
+        return gy * (3 * x**2 + np.cos(x) * np.array([1.0, 0.0]))
+
+    assert said(lambda x: (x**3, x), backward, normal(6, 2)).id != "D51"
+
+
 def test_a_transpose_that_is_missing_names_the_operand() -> None:
     def backward(cache: Any, gy: Any) -> Any:
         x, w = cache
@@ -217,16 +233,37 @@ def through_the_last(cache: Any, gy: Any) -> Any:
     return np.cumsum((gy * a)[::-1])[::-1]
 
 
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
 @pytest.mark.parametrize(
     ("backward", "constant", "use"), [(through_the_first, "b", "first"), (through_the_last, "a", "last")], ids=["first", "last"]
 )
-def test_a_use_that_is_missing_is_named_with_its_line(backward: Any, constant: str, use: str) -> None:
-    found = said(product_of_two_uses, backward, normal(5))
+def test_a_use_that_is_missing_is_named_with_its_line(backward: Any, constant: str, use: str, size: float) -> None:
+    def scaled(x: Any) -> tuple[Any, Any]:
+        y, cache = product_of_two_uses(x)
+        return size * y, cache
+
+    found = said(scaled, lambda cache, gy: size * backward(cache, gy), normal(5))
     assert (found.id, found.tier) == ("D46", 2)
     assert f"when `{constant}` (test_statements.py:" in found.fact
     assert f"only the {use} use of input 0 counts" in found.explain
     assert found.residual is not None
     assert found.residual < 1e-10
+
+
+def test_a_factor_of_an_operand_that_is_broadcast_is_missing_on_the_way() -> None:
+    def forward(x: Any, w: Any) -> tuple[Any, Any]:
+        a = np.sin(x) + x**2
+        y = np.tanh(a * w)
+        return y, (x, w, a, y)
+
+    def backward(cache: Any, gy: Any) -> tuple[Any, Any]:
+        x, w, _, y = cache
+        gz = gy * (1 - y**2)
+        return gz * w * (np.cos(x) + 2 * x), gz.sum(axis=0)
+
+    found = said(forward, backward, normal(5, 3), normal(3))
+    assert (found.id, found.tier) == ("D44", 2)
+    assert "by input 1 is left out" in found.fact
 
 
 # ---- what is returned, and when
@@ -342,22 +379,35 @@ def test_a_large_gradient_that_is_right_on_small_arrays_is_said_to_be_wrong_all_
     assert "wrong all over: in 100 % of the parts" in found.fact
 
 
-def test_a_factor_of_broadcast_operands_is_missing_on_the_way() -> None:
-    def forward(x: Any, w: Any) -> tuple[Any, Any]:
-        z = x * w
-        y = np.tanh(z) * x.sum()
-        return y, (x, z)
-
-    def backward(cache: Any, gy: Any) -> tuple[Any, Any]:
-        x, z = cache
-        return None, (gy * x.sum() * (1 - np.tanh(z) ** 2)).sum(axis=0)  # without x
-
-    report = check(forward, backward, normal(5, 3), normal(3))
-    [found] = [diagnosis for diagnosis in report.diagnoses if diagnosis.input == 1]
-    assert found.id == "D44"
-
-
 def test_a_built_in_function_has_inputs_without_names() -> None:
     report = check(min, lambda cache, gy: ([(2 * gy, None)],), [(normal(4), 3)])
     assert [diagnosis.id for diagnosis in report.diagnoses] == ["D23"]
     assert report.diagnoses[0].name.startswith("input 0[0][0] ")
+
+
+# ---- the points at which things are said
+
+
+@pytest.mark.parametrize("size", [1, 2, 15, 1000])
+def test_generic_numbers_are_of_either_sign_apart_and_not_near_zero(size: int) -> None:
+    x = np.sort(shapes.generic(np.random.default_rng(0), (size,)))
+    assert abs(np.sign(x).sum()) <= 1
+    assert np.abs(x).min() > 0.15
+    assert np.diff(np.sort(np.abs(x))).min(initial=1.0) > 0.1 / size
+
+
+def test_lengths_of_other_arrays_are_primes_so_that_no_product_of_two_is_a_third() -> None:
+    assert all(prime % k for prime in shapes.PRIMES for k in range(2, prime))
+
+
+def test_a_function_without_a_value_on_other_shapes_is_right_where_it_has_one() -> None:
+    def forward(x: Any) -> tuple[Any, Any]:
+        y = np.sqrt(x) if x.shape == (5, 3) else np.sqrt(x - x.min())  # at the edge of its domain
+        return y, y
+
+    def backward(y: Any, gy: Any) -> Any:
+        return gy * np.divide(0.5, y, out=np.zeros_like(y), where=y > 0)
+
+    report = check(forward, backward, np.abs(normal(5, 3)) + 1)
+    assert report.passed
+    assert report.diagnoses == ()

@@ -182,7 +182,7 @@ def _values(found: Examination, broken: set[int], explained: set[int], points: i
     """Compare at the given point and at others near by, and explain the first failure of each input."""
     trial: Trial | None = found.trial
     try:
-        found.trial.comparisons  # noqa: B018 (computed here)
+        is_comparable(found.trial)
     except (Raised, WrongCount) as error:  # for one of the cotangents that a Jacobian takes
         if not any(diagnosis.id == "D01" for diagnosis in found.diagnoses):
             _raised_later(found, error)
