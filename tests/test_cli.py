@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tinyad.__main__ import main
+from tinyad.__main__ import CLOSED, main
 from tinyad.checking.command import CRASHED, FAILED, INTERNAL, PASSED, USAGE
 from tinyad.version import __version__
 
@@ -121,7 +121,11 @@ def check(ops, name, *options):
 
 
 def test_version_and_help(capsys):
-    for arguments, said in ((["--version"], f"tinyad {__version__}"), (["check", "--help"], "say what is wrong")):
+    for arguments, said in (
+        (["--version"], f"tinyad {__version__}"),
+        (["check", "--help"], "say what is wrong"),
+        (["check", "--help"], "exit codes: 0 everything passed"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 0 and said in " ".join(capsys.readouterr().out.split())
@@ -169,22 +173,118 @@ def test_everything_in_a_file(ops, capsys):
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("sofmax", [], "there is no sofmax_forward and no sofmax_backward in the file; it defines softmax_forward"),
+        ("sofmax", [], "there is no sofmax and no sofmax_forward in the file. Did you mean softmax"),
         ("softmax", [], "no inputs are known for softmax. Give their shapes"),
         ("softmax", ["--shapes", "5,x"], "--shapes is '5,x'; expected one shape for each input"),
         ("softmax", ["--shapes", "5x3", "--seed", "-1"], "--seed is -1; expected 0 or more"),
         ("softmax", ["--shapes", "5x3", "--plot", "picture.xyz"], "xyz"),
+        ("softmax", ["--shapes", "5x3", "--plot", "no/such/folder.png"], "'no/such' is no folder"),
+        ("softmax", ["--shapes", "5x3", "--json", "."], "--json is '.'; that is a folder"),
         ("", ["--backward", "slope"], "--backward belongs to one rule"),
+        ("cube", ["--shapes", "5"], "cube returns a pair, like the forward of a rule, and there is no backward to it"),
+        ("cube", ["--shapes", "5", "--backward", "slop"], "there is no slop in the file. Did you mean slope?"),
+        (
+            "affine",
+            ["--shapes", "5x3"],
+            "affine_forward takes (x, w, b), and --shapes 5x3 gives 1 input. Give a shape for each",
+        ),
     ],
 )
 def test_a_wrong_call_says_what_to_do(ops, capsys, name, options, said):
     assert check(ops, name, *options) == USAGE
-    assert said in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert said in output.err and not output.out
+
+
+NAMED = """
+def f(x):
+    return x**2, x
+
+def {name}({arguments}):
+    return x * gy
+
+def inputs(rng):
+    return rng.normal(size=3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [(name, asked) for name in ("f_backward", "f_bwd", "f_grad") for asked in ("f", name, "")] + [("df", "f"), ("d_f", "f")],
+)
+def test_a_forward_may_have_the_plain_name_of_the_rule(ops, capsys, name, asked):
+    ops.write_text(NAMED.format(name=name, arguments="x, gy"))
+    assert check(ops, asked) == FAILED
+    assert "check of f: FAILED" in (said := capsys.readouterr().out) and "exactly 1/2 times the right gradient" in said
+
+
+def test_a_forward_without_a_backward_is_not_said_to_pass(ops, capsys):
+    ops.write_text(NAMED.format(name="f_grad", arguments="gy").replace("x * gy", "gy"))
+    assert check(ops, "f") == USAGE
+    assert "there is no backward to it: expected f_backward in the file" in capsys.readouterr().err
+    ops.write_text(ops.read_text().replace("x**2, x", "x**2"))
+    assert check(ops, "f") == PASSED
+    said = capsys.readouterr().out
+    assert "This was tinyad's own derivative of f; no backward of yours was checked" in said and "--backward NAME" in said
+    ops.write_text("def f_forward(x): return x, x\ndef inputs(rng): return rng.normal(size=3)")
+    assert check(ops, "f") == USAGE
+    assert "there is no f_backward in the file, the backward of f_forward" in capsys.readouterr().err
+
+
+def test_inputs_for_all_that_do_not_fit_one(ops, capsys):
+    ops.write_text(OPS.replace("affine_inputs", "inputs"))
+    assert check(ops, "softmax") == USAGE
+    said = capsys.readouterr().err
+    assert "softmax_forward takes (x), and inputs(rng) draws 3 inputs" in said and "def softmax_inputs(rng)" in said
+
+
+def test_the_other_order_of_arguments_is_an_option_here(ops, capsys):
+    assert check(ops, "affine", "--calling", "dout_cache") in (FAILED, CRASHED)
+    said = capsys.readouterr().out
+    assert "say --calling cache_dout" in said and "calling='" not in said
+
+
+def test_the_command_to_repeat_a_check_is_quoted(ops):
+    (ops.parent / "my ops.py").write_text(OPS)
+    done = run("check", "my ops.py::softmax", "--shapes", "5x3", cwd=ops.parent)
+    assert "again: python -m tinyad check 'my ops.py::softmax' --shapes 5x3\n" in done.stdout
+
+
+def test_a_notebook(ops, capsys):
+    cells = [
+        ("markdown", "# Softmax"),
+        ("code", "%matplotlib inline\nimport numpy as np"),
+        ("code", "%%time\nx = ("),
+        ("code", OPS),
+    ]
+    cells = [{"cell_type": kind, "source": text.splitlines(keepends=True)} for kind, text in cells]
+    notebook = ops.with_suffix(".ipynb")
+    notebook.write_text(json.dumps({"cells": cells}))
+    assert check(notebook, "softmax", "--shapes", "5x3") == FAILED
+    assert "[D47 missing_sum_term" in capsys.readouterr().out
+    notebook.write_text("{}")
+    assert check(notebook, "softmax") == USAGE
+    assert "is no notebook that can be read" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough(ops):
+    code = "import sys, tinyad.__main__ as m; sys.exit(m.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "check", "ops.py::softmax", "--shapes", "5x3"]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    kept, closed = os.pipe()
+    os.close(kept)
+    done = subprocess.run(
+        command, cwd=ops.parent, env=environment, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(closed)
+    assert (done.returncode, done.stderr) == (CLOSED, "")
 
 
 def test_a_file_that_is_not_there_and_a_layer_that_needs_arguments(ops, capsys):
     assert main(["check", str(ops.parent / "opps.py")]) == USAGE
     assert "there is no file" in capsys.readouterr().err
+    assert main(["check", str(ops.parent)]) == USAGE
+    assert "is a folder; expected a Python file" in capsys.readouterr().err
     ops.write_text(
         "class Dense:\n    def __init__(self, w): ...\n    def forward(self, x): ...\n    def backward(self, gy): ...\n"
     )
@@ -209,7 +309,8 @@ def test_a_file_that_is_not_there_and_a_layer_that_needs_arguments(ops, capsys):
 def test_code_that_raises_is_told_from_gradients_that_are_wrong(ops, capsys, source, name, said):
     ops.write_text(source)
     assert check(ops, name) == CRASHED
-    assert said in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert said in error and error.startswith("tinyad check: ") and error.count(" raised ") == 1
 
 
 def test_an_error_of_the_checker_is_not_the_students(ops, capsys, monkeypatch):

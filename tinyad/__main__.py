@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+CLOSED = 141  # as shells have it for a program whose reader has gone
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0 if it did what was asked, 1 if it could not, 2 if it was asked wrongly.
@@ -32,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _apply_findings()
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `| head`; what is left is written to nowhere, or Python would complain of it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except ModuleNotFoundError as error:
         print(f"tinyad {arguments.command}: {error}", file=sys.stderr)
         return 1
