@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and what keeps the results."""
+    if (seed := config.getoption("--tinyad-seed")) < 0:
+        raise pytest.UsageError(f"--tinyad-seed is {seed}; expected 0 or more.")
     config.addinivalue_line("markers", MARKER)
     if not hasattr(config, "workerinput"):  # a worker of xdist sends its reports to the one that started it
         config.pluginmanager.register(Results(config), "tinyad-results")
@@ -147,8 +149,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.tinyad = {"points": points, "hidden": hidden, "reports": [each.as_dict() for each in reports]}
     if hidden and report.outcome == "failed":
         report.longrepr, report.sections = Shortened("a hidden check failed"), []
+        report.tinyad_crash = ["", 0, "a hidden check failed"]
     elif failed is not None:
         report.longrepr = _shortened(call.excinfo, failed.report)
+        report.tinyad_crash = [
+            report.longrepr.reprcrash.path,
+            report.longrepr.reprcrash.lineno,
+            report.longrepr.reprcrash.message,
+        ]
         report.sections.append((SECTION, failed.report.text(item.config.getoption("--tinyad-feedback"))))
 
 
@@ -229,7 +237,7 @@ def _on_this_drive(path: str) -> bool:
 # ---- all tests
 
 
-@dataclass
+@dataclass(eq=False)  # pytest puts plugins into sets
 class Results:
     """What the tests of a run found, and the points for it.
 
@@ -241,6 +249,7 @@ class Results:
     config: pytest.Config
     tests: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test's report says of gradient checks; a failure to tear down takes the points again."""
         known = self.tests.get(report.nodeid)
@@ -249,6 +258,8 @@ class Results:
             self.tests[report.nodeid] = known = {"id": report.nodeid, "outcome": report.outcome, **found}
         if known is not None and report.outcome != "passed":
             known["outcome"] = report.outcome
+        if (crash := getattr(report, "tinyad_crash", None)) and isinstance(report.longrepr, str):
+            report.longrepr = Shortened(report.longrepr, *crash)  # from a worker of xdist it comes as text alone
 
     def pytest_sessionfinish(self) -> None:
         """Write the JSON: whole, or not at all."""

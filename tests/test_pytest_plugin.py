@@ -205,7 +205,10 @@ def test_workers_of_xdist_give_the_same_json_as_one_process(run, pytester, worke
     pytest.importorskip("xdist")
     run(MIXED, "--tinyad-json=one.json")
     result = run(MIXED, "--tinyad-json=two.json", f"-n{workers}")
-    for line in ("a hidden check failed", "*- gradient check -*", "gradient checks: 2 of 10 points"):
+    summary = [
+        f"FAILED test_homework.py::test_{end}" for end in ("wrong - check of square: FAILED*", "hidden - a hidden check failed")
+    ]
+    for line in ("a hidden check failed", "*- gradient check -*", "gradient checks: 2 of 10 points", *summary):
         result.stdout.fnmatch_lines([line])
     assert (pytester.path / "one.json").read_bytes() == (pytester.path / "two.json").read_bytes()
 
@@ -247,7 +250,20 @@ def test_right(gradcheck):
     result.stderr.fnmatch_lines(["*expected points=<a number, not negative> and hidden=<True or False>*"])
 
 
+def test_a_negative_seed_is_refused(run):
+    result = run(MIXED, "--tinyad-seed=-4")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--tinyad-seed is -4; expected 0 or more.*"])
+
+
 # ---- a guest in other people's runs
+
+
+def test_folders_with_a_conftest_and_without(pytester):
+    for folder in ("one", "two"):
+        pytester.mkdir(folder).joinpath(f"test_{folder}.py").write_text("def test_nothing(): pass\n")
+    pytester.path.joinpath("one", "conftest.py").write_text("def pytest_collect_file(): pass\n")
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "one", "two").assert_outcomes(passed=2)
 
 
 def test_the_plugin_imports_neither_numpy_nor_tinyad():
