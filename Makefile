@@ -28,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-slow lint notebooks docs bench test-peers test-graders mutants gpu-check array-api clean check-python check-suite
+.PHONY: help demo doctor test test-slow lint notebooks docs bench test-peers test-graders mutants figures gpu-check array-api clean check-python check-suite
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

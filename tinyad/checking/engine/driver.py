@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CALLS", "METHODS", "OPERATORS", "Driver", "Failure", "Handle", "LocalDriver", "TooManyCalls"]
+__all__ = ["CALLS", "METHODS", "OPERATORS", "Driver", "Failure", "Handle", "LocalDriver", "TooManyCalls", "without_addresses"]
 
 Handle = (
     Any  # of an object of the engine: what `make` and `apply` return. All other operands are plain numbers, arrays, indices.
@@ -267,9 +268,15 @@ def _guarded(stage: str) -> Iterator[None]:
 def _text(error: Exception) -> str:
     """An exception's message; even that may raise."""
     try:
-        return str(error)
+        return without_addresses(str(error), isinstance(error, KeyError))
     except Exception:
         return "(its message raises)"
+
+
+def without_addresses(text: str, keys: bool = False) -> str:
+    """A message without what is another in every process: where objects lie, and if it tells a missing key, their id."""
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+    return re.sub(r"\b\d{12,}\b", "an id()", text) if keys else text
 
 
 def _numbers(value: Any) -> Any:

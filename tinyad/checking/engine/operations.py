@@ -7,7 +7,7 @@ builds the sum of the result with the upstream gradient as weights, of the engin
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,10 +17,10 @@ import numpy.typing as npt
 from ..report import Diagnosis
 from ..rules import check_rule
 from .driver import Driver, Failure
-from .statements import place, raised
+from .statements import cause, place, plain, raised
 from .tables import Operation, tables
 
-__all__ = ["Found", "operations"]
+__all__ = ["COARSE", "Found", "is_coarse", "operations", "summed"]
 
 FloatArray = npt.NDArray[Any]
 
@@ -51,25 +51,28 @@ class Found:
         return any(diagnosis.label not in ("no_numbers", "no_reflected") for diagnosis in self.diagnoses)
 
 
-def operations(driver: Driver, seed: int = 0, level: str = "full") -> Found:
+def operations(driver: Driver, seed: int = 0, level: str = "full", skip: Collection[str] = ()) -> Found:
     """Judge all operations that the engine has.
 
     Args:
         driver: of the engine.
         seed: of the numbers.
         level: ``"full"`` or ``"quick"``, as for `check_rule`.
+        skip: operations, as they are written, that are not to be judged.
     """
     found = Found()
     base, others = tables(driver.arrays)
     for operation in base:
-        _judge(found, driver, replace(operation, total=True), seed, level)
-    weighted = not found.diagnoses
-    if not weighted:
+        if operation.text not in skip:
+            _judge(found, driver, replace(operation, total=True), seed, level)
+    weighted = not found.diagnoses and not any(operation.text in skip for operation in base)
+    if found.diagnoses:
         found.notes.append("the upstream gradient is 1 for every operation: weights for it need right derivatives of * and sum")
-    elif not driver.arrays:
+    elif weighted and not driver.arrays:
         others = [*base, *others]
     for operation in others:
-        _judge(found, driver, replace(operation, total=not weighted), seed, level)
+        if operation.text not in skip:
+            _judge(found, driver, replace(operation, total=not weighted), seed, level)
     found.diagnoses += [_numbers(label, raising) for label, raising in found.numbers.items()]
     return found
 
@@ -97,7 +100,7 @@ def _judge(found: Found, driver: Driver, operation: Operation, seed: int, level:
     for diagnosis in report.diagnoses:
         if diagnosis.error and not (pair.coarse and diagnosis.label == "precision"):
             name = f"{operation.text}, {diagnosis.name}" if diagnosis.name else operation.text
-            found.diagnoses.append(replace(diagnosis, name=name))
+            found.diagnoses.append(replace(diagnosis, name=name, fact=plain(diagnosis.fact), explain=plain(diagnosis.explain)))
 
 
 def _not_there(found: Found, operation: Operation, failure: Failure) -> None:
@@ -131,7 +134,7 @@ class _Pair:
 
     def __init__(self, driver: Driver, operation: Operation) -> None:
         self.driver, self.operation = driver, operation
-        self.coarse = driver.arrays and _is_coarse(driver)
+        self.coarse = driver.arrays and is_coarse(driver)
 
     def graph(self, xs: Any) -> tuple[list[Any], Any]:
         """The handles of the inputs and of the result."""
@@ -148,26 +151,22 @@ class _Pair:
         try:
             y = self._numbers(self.driver.data(self.graph(xs)[1]))
         except Failure as failure:
-            raise (failure.__cause__ or failure) from None
+            raise cause(failure) from None
         return (np.asarray(y.sum()) if self.operation.total else y), xs
 
     def backward(self, xs: Any, gy: FloatArray) -> tuple[Any, ...]:
         """The engine's gradients of the result weighted by ``gy``."""
         try:
             handles, y = self.graph(xs)
-            self.driver.backward(self._summed(y) if self.operation.total else self._summed(self._weighted(y, gy)))
+            self.driver.backward(summed(self.driver, y if self.operation.total else self._weighted(y, gy)))
             gradients = [self.driver.grad(handle) for handle in handles]
         except Failure as failure:
-            raise (failure.__cause__ or failure) from None
+            raise cause(failure) from None
         factor = float(gy) if self.operation.total else 1.0
         return tuple(None if g is None else self._numbers(g) * factor for g in gradients)
 
     def _weighted(self, y: Any, gy: FloatArray) -> Any:
         return self.driver.apply("mul", y, self.driver.make(gy if self.driver.arrays else float(gy)))
-
-    def _summed(self, y: Any) -> Any:
-        """A number to go back from. Without a sum, an engine that goes back from an array starts with ones."""
-        return self.driver.apply("sum", y) if self.driver.arrays and self.driver.supports("sum") else y
 
     def _numbers(self, array: FloatArray) -> FloatArray:
         """As float64 if the engine holds float32; of an engine of numbers, a number."""
@@ -176,7 +175,12 @@ class _Pair:
         return array.reshape(()) if not self.driver.arrays and array.size == 1 else array
 
 
-def _is_coarse(driver: Driver) -> bool:
+def summed(driver: Driver, y: Any) -> Any:
+    """A number to go back from. Without a sum, an engine that goes back from an array starts with ones."""
+    return driver.apply("sum", y) if driver.arrays and driver.supports("sum") else y
+
+
+def is_coarse(driver: Driver) -> bool:
     """Whether the engine makes float32 of float64."""
     return driver.data(driver.make(np.ones(3))).dtype.itemsize < 8
 

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import re
+import traceback
+
 from ..report import Diagnosis
 from ..rule import Raised
-from .driver import Failure, TooManyCalls
+from .driver import OPERATORS, Failure, TooManyCalls, without_addresses
 
-__all__ = ["place", "raised"]
+__all__ = ["cause", "function", "place", "plain", "raised", "written"]
+
+
+def written(op: str, reflected: bool = False) -> str:
+    """An operation's method as it stands in the engine's class: `__mul__` of mul, tanh of tanh."""
+    name = OPERATORS[op][1] if op in OPERATORS else op
+    if reflected:
+        name = name.replace("__", "__r", 1)
+    return f"`{name}`" if name.startswith("__") else name
 
 
 def place(failure: Failure) -> str:
     """The line that raised; empty if it is not known."""
     cause = failure.__cause__
     return failure.where if cause is None else Raised(failure.stage, cause).place()
+
+
+def function(failure: Failure) -> str:
+    """The function that raised, or the method in which it stands; empty if it is not known."""
+    if failure.__cause__ is None:
+        named = re.search(r"\bin (\w+):", failure.where)
+        return named[1] if named else ""
+    frames = [frame for frame, _ in traceback.walk_tb(failure.__cause__.__traceback__)]
+    return frames[-1].f_code.co_qualname.partition(".<locals>")[0].rpartition(".")[2] if frames else ""
+
+
+def cause(failure: Failure) -> BaseException:
+    """What the engine raised. Where only its text came, an exception of that name, with the line in its message."""
+    if failure.__cause__ is not None:
+        return failure.__cause__
+    return type(failure.kind, (Exception,), {})("\n".join(filter(None, (failure.message, failure.where))))
+
+
+def plain(text: str) -> str:
+    """What is said of an exception, the same in every process."""
+    return without_addresses(text, "KeyError" in text)
 
 
 def raised(failure: Failure, text: str, error: bool = True) -> Diagnosis:

@@ -63,6 +63,11 @@ class Operation:
     number: str = ""
     total: bool = False
 
+    @property
+    def formula(self) -> str:
+        """As it is written, without the shapes and numbers that it is judged at."""
+        return self.text.partition(" for ")[0].removesuffix(", summed")
+
     def inputs(self, seed: int) -> list[FloatArray]:
         """Numbers to judge it at, the same for the same seed."""
         random = np.random.default_rng([seed, *map(ord, self.text)])

@@ -20,6 +20,8 @@ from .skeleton import new_assignment
 
 __all__ = ["add_audit", "add_authoring"]
 
+EXIT_CODES = "exit codes: 0 all is in order; 1 something in the assignment is to be mended; 2 the call is wrong"
+
 
 def add_authoring(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to ``tinyad assign``."""
@@ -39,6 +41,7 @@ def add_authoring(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Look for mistakes in an assignment: markers that do not match, points that do not add up, missing files and "
         "names, references that do not pass their own checks, cases they refuse. The solution is graded and must get all points; "
         "the students' copy as it is must get none.",
+        epilog=EXIT_CODES,
     )
     _add_common(check)
     check.set_defaults(run=_lint)
@@ -55,6 +58,7 @@ def _add_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="write the students' copy",
         description="Write the students' copy: the files that HW grades and README.md from beside it, without what stands between "
         "### BEGIN SOLUTION and ### END SOLUTION. Nothing is written if a line of a solution would be left in it.",
+        epilog=EXIT_CODES,
     )
     _add_common(made)
     made.add_argument("out", metavar="OUT", help="a new folder")
@@ -77,7 +81,8 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "audit",
         help="see whether an assignment's checks notice mistakes",
         description="Make every right backward of an assignment wrong in every way that a single mistake can, grade each as a "
-        "student's would be, and list those that get all points, with what would have noticed them. Exit code 1 if there are any.",
+        "student's would be, and list those that get all points, with what would have noticed them.",
+        epilog="exit codes: 0 every mistake is noticed; 1 some are not; 2 the call or the assignment is wrong",
     )
     made.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
     made.add_argument(

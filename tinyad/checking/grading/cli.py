@@ -18,11 +18,18 @@ from .formats import FORMATS
 from .grade import grade
 from .gradescope import write_zip
 from .loading import load_assignment
+from .results import slug
 
 __all__ = ["add_commands"]
 
 INTERNAL = 4
+ENDINGS = {"csv": ".csv", "junit": ".xml"}  # of results; the others are JSON
 INTERRUPTED = 130  # as shells have it
+
+
+EXIT_CODES = (
+    "exit codes: 0 results were written, whatever the points; 2 the call or the assignment is wrong; 4 the grader failed"
+)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,13 +47,16 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "write the results: before the first test with all tests at 0, and after every test. With --all, do so for every folder in "
         "DIR, and write a table of the scores and a page that says which mistakes many have made; what is finished is not done "
         "again.",
+        epilog=EXIT_CODES,
     )
     grade.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
     grade.add_argument("submission", metavar="SUBMISSION", nargs="?", help="the folder with the student's files")
     grade.add_argument("--all", metavar="DIR", help="grade all submissions: every folder in DIR is one")
     grade.add_argument("--format", choices=tuple(FORMATS), default="json", help="of the results (default: json)")
     grade.add_argument(
-        "--out", metavar="FILE", help="where to write them; by default HW-results.json, with --all the folder HW-grades"
+        "--out",
+        metavar="FILE",
+        help="where to write them; by default NAME-results.json, by the assignment's name, with --all the folder NAME-grades",
     )
     grade.add_argument("--jobs", metavar="N", type=int, default=1, help="with --all: how many at a time (default: 1)")
     grade.add_argument(
@@ -65,7 +75,7 @@ def _grade(arguments: argparse.Namespace) -> int:
         assignment = load_assignment(arguments.assignment)
         if arguments.feedback:
             assignment = assignment.with_feedback(arguments.feedback)
-        out = Path(arguments.out or f"{Path(arguments.assignment).stem}-results.json")
+        out = Path(arguments.out or f"{slug(assignment.name)}-results{ENDINGS.get(arguments.format, '.json')}")
         write = FORMATS[arguments.format]
         graded = grade(
             assignment, arguments.submission, lambda grade: write(grade, out), covered=(out, *map(Path, arguments.private))
@@ -73,6 +83,8 @@ def _grade(arguments: argparse.Namespace) -> int:
     except (ValueError, TypeError, FileNotFoundError) as error:
         print(f"tinyad grade: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        raise
     except KeyboardInterrupt:
         print("tinyad grade: interrupted; with --all, the same command goes on where it stopped.", file=sys.stderr)
         return INTERRUPTED
@@ -88,7 +100,7 @@ def _grade_all(arguments: argparse.Namespace) -> int:
     """Grade a course; the errors are the caller's to tell."""
     if arguments.format != "json":
         raise ValueError(f"--format is {arguments.format!r}; with --all, grades are written as json, and all scores as csv.")
-    out = Path(arguments.out or f"{Path(arguments.assignment).stem}-grades")
+    out = Path(arguments.out or f"{slug(load_assignment(arguments.assignment).name)}-grades")
     options = {"jobs": arguments.jobs, "feedback": arguments.feedback}
     course = grade_course(arguments.assignment, arguments.all, out, say=lambda text: print(text, flush=True), **options)
     print(f"\n{course}\n\nscores in {out / 'scores.csv'}, all of it in {out / 'report.html'}")
@@ -101,7 +113,7 @@ def _add_assign(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add_authoring(actions)
     zipped = actions.add_parser("zip", help="write the zip that Gradescope builds a grader from")
     zipped.add_argument("assignment", metavar="HW", help="the Python file that declares the assignment")
-    zipped.add_argument("--out", metavar="FILE", help="the zip; by default HW-gradescope.zip")
+    zipped.add_argument("--out", metavar="FILE", help="the zip; by default NAME-gradescope.zip")
     zipped.add_argument("--add", metavar="FILE", action="append", default=[], help="a file beside it that it needs as well")
     zipped.add_argument("--wheel", metavar="FILE", help="of tinyad; by default one is built")
     zipped.set_defaults(run=_zip)
@@ -114,7 +126,7 @@ def _zip(arguments: argparse.Namespace) -> int:
         assignment.validate()
         files = [Path(each) for each in arguments.add]
         files += [each for each in assignment.private if each.suffix == ".py"]
-        out = Path(arguments.out or f"{file.stem}-gradescope.zip")
+        out = Path(arguments.out or f"{slug(assignment.name)}-gradescope.zip")
         write_zip(file, files, out, Path(arguments.wheel) if arguments.wheel else None)
     except (ValueError, TypeError, FileNotFoundError) as error:
         print(f"tinyad assign zip: {error}", file=sys.stderr)

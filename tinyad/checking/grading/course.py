@@ -24,7 +24,7 @@ from .assignment import Assignment
 from .clusters import Cluster, clusters, told
 from .course_page import write_page
 from .loading import load_assignment
-from .results import write_atomically
+from .results import out_of, write_atomically
 from .table import as_csv, row_of
 
 __all__ = ["Course", "find_submissions", "grade_course"]
@@ -58,7 +58,7 @@ class Course:
     def __str__(self) -> str:
         scores = [grade["score"] for grade in self.grades.values()]
         points = next((grade["points"] for grade in self.grades.values()), 0)
-        mean = f", mean {sum(scores) / len(scores):.3g} of {points:g} points" if scores else ""
+        mean = f", mean {sum(scores) / len(scores):.3g} of {points:.4g} points" if scores else ""
         lines = [f"{self.assignment}: {len(self.grades)} submissions graded{mean}"]
         lines += [f"NOT GRADED {name}: {why}" for name, why in self.failed.items()]
         return "\n".join([*lines, *([told(self.clusters, len(self.grades))] if scores else [])])
@@ -84,13 +84,15 @@ def grade_course(
         say: is told of each submission that is done.
 
     Raises:
-        ValueError: the assignment is not valid, there is no such folder, or there are no submissions in it.
+        ValueError: the assignment is not valid, there is no such folder, there are no submissions in it, or ``out`` holds the
+            results of another assignment.
     """
     assignment = load_assignment(file)
     assignment.validate()
     if jobs < 1:
         raise ValueError(f"--jobs is {jobs}; expected at least 1.")
     submissions = find_submissions(Path(folder), assignment, Path(out))
+    _require_own(Path(out), assignment.name)
     course = Course(assignment.name, Path(out))
     ledger = _Ledger(course.folder, [assignment_digest(assignment), feedback or ""])
     to_do = []
@@ -109,12 +111,26 @@ def grade_course(
             course.failed[name] = why
         else:
             course.grades[name] = ledger.read(name)
-        shown = why.splitlines()[0] if why else f"{course.grades[name]['score']:g} of {course.grades[name]['points']:g}"
+        shown = why.splitlines()[0] if why else out_of(course.grades[name]["score"], course.grades[name]["points"])
         say(f"[{len(course.grades) + len(course.failed)}/{len(submissions)}] {name}: {shown}")
     course.grades = {name: course.grades[name] for name in submissions if name in course.grades}
     course.failed = {name: course.failed[name] for name in submissions if name in course.failed}
     write_course(course)
     return course
+
+
+def _require_own(out: Path, assignment: str) -> None:
+    """Raise ValueError if there are results of another assignment in a folder: they would be overwritten."""
+    for file in [out / "clusters.json", *sorted((out / "grades").glob("*.json"))[:1]]:
+        try:
+            found = json.loads(file.read_text(encoding="utf-8")).get("assignment", assignment)
+        except (OSError, ValueError, AttributeError):
+            continue
+        if found != assignment:
+            raise ValueError(
+                f"--out is {str(out)!r}, which holds the results of {found!r}, not of {assignment!r}; name another folder, or "
+                "remove it."
+            )
 
 
 def _private(folder: Path) -> list[str]:

@@ -28,7 +28,7 @@ def write_page(
         page.tiles(
             {
                 "submissions": str(len(scores)),
-                f"mean of {points:g} points": f"{statistics.fmean(scores):.3g}",
+                f"mean of {points:.4g} points": f"{statistics.fmean(scores):.3g}",
                 "median": f"{statistics.median(scores):.3g}",
                 "all points": str(sum(score >= points - 1e-9 for score in scores)),
             }
@@ -82,7 +82,7 @@ def _mistakes(page: Page, found: Sequence[Cluster], total: int) -> None:
     rows = [
         (f"{len(each.names)} of {total}", each.did, each.where, each.id, each.example, _listed(each.names)) for each in found
     ]
-    page.table(rows, header=("how many", "what they did", "where", "number", "for example", "who"))
+    page.table(rows, header=("how many", "what they did", "where", "id", "for example", "who"))
 
 
 def _listed(names: Sequence[str]) -> str:

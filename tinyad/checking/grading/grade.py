@@ -52,6 +52,14 @@ PURITY = {f"D{k:02}" for k in range(11, 18)}
 LINEARITY = {"D18", "D19", "D20"}
 SEEN_IN_NUMBERS = {"D13", "D14", "D15"}
 
+MEANING = {
+    "forward": "the output is right",
+    "contract": "a gradient for each input, of its shape and dtype",
+    "values": "their numbers are right",
+    "purity": "no call disturbs another; it counts as far as values are right",
+}
+"""The parts of a rule's points, for students."""
+
 
 def grade(
     assignment: Assignment,
@@ -87,6 +95,7 @@ def grade(
     points = float(sum(item.points for item in assignment.items))
     flat = [test for item in assignment.items for test in tests[item.name]]
     graded = Grade(assignment.name, points, assignment.seed, assignment.feedback, flat, assignment.hidden)
+    graded.submission = folder.resolve().name
     jail = choose() if jail is None else jail
     graded.notes += [jail.warning] * bool(jail.warning)
     graded.for_teacher += screen(folder, assignment.foreign)
@@ -332,20 +341,27 @@ def _told(assignment: Assignment, test: TestResult) -> str:
     head = f"{passed} of {len(test.cases)} cases pass"
     if test.hidden and assignment.hidden == "visible":
         return head
-    lines, said = [head], dict[str, str]()
+    lines, said, parts = [head], dict[str, str](), dict[str, float]()
     for case in test.cases:
         new = [text for text in case.statements if text not in said]
         old = list(dict.fromkeys(said[text] for text in case.statements if text in said))
         said |= dict.fromkeys(new, case.name)
-        how = f"{STATUSES.get(case.status, case.status)}; " if case.status != "ok" else ""
-        verdict = "passed" if case.passed else how + _per_cent(case)
+        how = [STATUSES.get(case.status, case.status)] if case.status != "ok" else []
+        verdict = "passed" if case.passed else "; ".join([*how, *filter(None, [_per_cent(case)])])
+        parts |= {} if case.passed else case.shares
         lines.append(f"\n{case.name}: {verdict}{f' (as at {old[0]})' if old else ''}")
         lines += ["  " + text.replace("\n", "\n  ") for text in [*new, *(f"note    {remark}" for remark in case.advice)]]
-    return "\n".join(lines)
+    meaning = [f"{part}: {MEANING[part]}" for part in parts]
+    return "\n".join([*lines, *([f"\n({'. '.join(meaning)}.)"] if meaning else [])])
 
 
 def _per_cent(case: CaseResult) -> str:
-    return ", ".join(f"{part} {share:.0%}" for part, share in case.shares.items())
+    """What is earned of each part. A pure rule whose values are wrong is not said to have side effects."""
+    pure = not SEEN_IN_NUMBERS & {diagnosis["id"] for diagnosis in case.diagnoses if diagnosis["error"]}
+    shown = {part: f"{share:.0%}" for part, share in case.shares.items()}
+    if pure and case.shares.get("values", 1.0) == 0.0 and "purity" in shown:
+        shown["purity"] = "counts only with right values"
+    return ", ".join(f"{part} {text}" for part, text in shown.items())
 
 
 # ---- the assignment itself

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NOT_RUN", "CaseResult", "Grade", "TestResult", "write_atomically"]
+__all__ = ["NOT_RUN", "CaseResult", "Grade", "TestResult", "out_of", "slug", "write_atomically"]
 
 NOT_RUN = "not graded: grading ended before this test. If it stays so, tell your teacher."
 
@@ -105,6 +107,7 @@ class Grade:
         tests: their results, in the order of the assignment.
         visibility: of hidden tests.
         notes: for everybody: what grading could not do.
+        submission: the name of its folder, for tables.
         for_teacher: what the static screen and the worker remarked, and what the code printed.
     """
 
@@ -116,6 +119,7 @@ class Grade:
     visibility: str = "after_published"
     notes: list[str] = field(default_factory=list)
     for_teacher: list[str] = field(default_factory=list)
+    submission: str = ""
 
     @property
     def score(self) -> float:
@@ -131,11 +135,31 @@ class Grade:
         return found
 
     def __str__(self) -> str:
-        lines = [f"{self.assignment}: {self.score:g} of {self.points:g} points"]
-        lines += [f"  {test.score:g}/{test.points:g}  {test.number} {test.name}: {test.status}" for test in self.tests]
+        lines = [f"{self.assignment}: {out_of(self.score, self.points)} points"]
+        lines += [f"  {out_of(test.score, test.points, '/')}  {test.number} {test.name}: {test.status}" for test in self.tests]
         if len(self.stages()) > 1:
-            lines += [f"  {score:g}/{points:g}  {stage or 'without stage'}" for stage, (score, points) in self.stages().items()]
+            stages = self.stages().items()
+            lines += [f"  {out_of(score, points, '/')}  {stage or 'without stage'}" for stage, (score, points) in stages]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+def out_of(score: float, points: float, between: str = " of ") -> str:
+    """Points for people, with two digits: nobody has all of them who has not, and who has all has the same number.
+
+    >>> out_of(1.3333, 4 / 3), out_of(1.6667, 5 / 3, "/"), out_of(2.9999, 3)
+    ('1.33 of 1.33', '1.67/1.67', '2.99 of 3')
+    """
+    whole = round(score, 4) >= round(points, 4)
+    return f"{round(points if whole else math.floor(score * 100 + 1e-6) / 100, 2):g}{between}{round(points, 2):g}"
+
+
+def slug(name: str) -> str:
+    """A name as a file may have it.
+
+    >>> slug("write your own engine"), slug("HW 1: ops/..")
+    ('write-your-own-engine', 'HW-1-ops')
+    """
+    return re.sub(r"[^\w.]+", "-", name).strip("-.") or "assignment"
 
 
 def write_atomically(path: Path, text: str) -> None:

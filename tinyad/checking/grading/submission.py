@@ -269,7 +269,7 @@ class Submission:
         Line(self._cell, 0.0, self.log, self.limits.log).drain()
         how = self._cell.end()
         self._cell = None
-        return Ended(status, text or f"the process is gone: {how}.")
+        return Ended(status, text or f"{how}.")
 
     def _noted(self, note: Any) -> None:
         match note:

@@ -48,7 +48,7 @@ def _text(value: Any) -> Any:
 
 
 def write_csv(grade: Grade, path: Path) -> None:
-    """One grade: two lines. Called after its file, for want of a name."""
+    """One grade: two lines. Called after the submission's folder, or, for want of one, the file."""
     tests = [test.as_dict() for test in grade.tests]
     found = {"score": grade.score, "points": grade.points, "tests": tests}
-    write_atomically(path, as_csv([row_of(path.stem, found)]))
+    write_atomically(path, as_csv([row_of(grade.submission or path.stem, found)]))
