@@ -11,7 +11,7 @@ import pytest
 import tinyad as ad
 from tests.checking.scoring import check
 from tinyad.checking import shapes
-from tinyad.checking.diagnoses import structure, whole
+from tinyad.checking.diagnoses import factors, named_arrays, whole
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
@@ -29,7 +29,7 @@ def said(forward: Any, backward: Any, *inputs: Any, **options: Any) -> ad.Diagno
 
 NAMES = {"exp": np.exp, "sin": np.sin, "cos": np.cos, "sqrt": np.sqrt, "log": np.log, "sign": np.sign, "tanh": np.tanh}
 NAMES |= {"sigmoid": lambda t: 1 / (1 + np.exp(-t)), "abs": np.abs}
-TABLES = {"factors": structure.FUNCTIONS, "of outputs": structure.OF_OUTPUT, "lengths": whole.POWERS}
+TABLES = {"factors": named_arrays.FUNCTIONS, "of outputs": factors.OF_OUTPUT, "lengths": whole.POWERS}
 
 
 @pytest.mark.parametrize("table", TABLES)

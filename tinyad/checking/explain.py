@@ -8,7 +8,7 @@ import numpy as np
 
 from .diagnoses.catalogue import look_up
 from .diagnoses.finding import Finding
-from .diagnoses.structure import like_differences, precision
+from .diagnoses.precision import like_differences, precision
 from .evidence import Evidence, Trial
 from .examination import Examination
 from .groups import locate, places

@@ -9,9 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..evidence import Evidence
+from .factors import ARGUMENT, FACTORS, PLAIN, TERM
 from .finding import Entry, Finding
+from .operands import OPERANDS
 from .places import ELSEWHERE, PLACES, TARGET
-from .structure import ARGUMENT, FACTORS, OPERANDS, PLAIN_FACTOR, PRECISION, TERMS
+from .precision import PRECISION
+from .sums import CENTRING, MISSING_SUM, OTHER_SUM
 from .whole import OVERSUM, UPSTREAM, WHOLE
 
 __all__ = ["CATALOGUE", "look_up"]
@@ -20,13 +23,16 @@ CATALOGUE: tuple[Entry, ...] = (
     *PRECISION,
     *WHOLE,
     *ARGUMENT,
-    *PLAIN_FACTOR,
+    *PLAIN,
     *PLACES,
     *OVERSUM,
     *OPERANDS,
     *FACTORS,
     *TARGET,
-    *TERMS,
+    *MISSING_SUM,
+    *TERM,
+    *CENTRING,
+    *OTHER_SUM,
     *UPSTREAM,
     *ELSEWHERE,
 )
