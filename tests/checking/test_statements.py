@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +103,12 @@ def test_an_axis_of_three_is_long_enough_to_be_shifted(by: int, fill: str) -> No
     assert (found.id, dict(found.args)) == ("D28", {"axis": 0, "by": by})
 
 
+@pytest.mark.parametrize(("length", "by", "is_one"), [(4, 1, True), (3, 1, False), (7, 3, True), (6, 3, False)])
+def test_most_of_a_shifted_gradient_must_not_have_moved_in(length: int, by: int, is_one: bool) -> None:
+    found = said(lambda x: (x**2, x), lambda x, gy: move(2 * x * gy, by, "edge"), normal(length, 5))
+    assert (found.id == "D28") == is_one
+
+
 def test_an_index_that_is_off_says_by_how_much() -> None:
     a, b = normal(5), normal(6)
     found = said(lambda a, b: (np.concatenate([a, b]), None), lambda c, gy: (gy[6:], gy[5:].copy()), a, b)
@@ -172,6 +179,46 @@ def test_a_factor_of_entries_is_named(factor: str) -> None:
         normal(5, 4),
     )
     assert (found.id, found.fact) == ("D44", f"the right gradient times {factor}")
+
+
+STATISTICS: dict[str, Callable[[Any], Any]] = {
+    "norm": lambda x: np.sqrt((x**2).sum(axis=1, keepdims=True)), "rms": lambda x: np.sqrt((x**2).mean(axis=1, keepdims=True)),
+    "std": lambda x: x.std(axis=1, keepdims=True),
+    "max": lambda x: x.max(axis=1, keepdims=True), "sum of exp of": lambda x: np.exp(x).sum(axis=1, keepdims=True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_a_factor_of_rows_is_named(statistic: str) -> None:
+    found = said(lambda x: (2 * x, x), lambda x, gy: 2 * gy * STATISTICS[statistic](x), normal(4, 5))
+    assert found.id == "D45"
+    assert found.fact.split("times ")[1] in (f"({statistic} x over axis 1)", f"sqrt(5) * ({statistic} x over axis 1)")
+
+
+MASKS: dict[str, tuple[Any, Any, str]] = {
+    "zero": (
+        lambda a, b: np.where(a > 0, a, 0.1 * a),
+        lambda a, b: 1.0 * (a > 0),
+        "wrong exactly where a < 0, where it is zero",
+    ),
+    "exchanged": (
+        lambda a, b: np.where(a > 0, a, 0.1 * a),
+        lambda a, b: np.where(a > 0, 0.1, 1.0),
+        "10 times the right gradient where a < 0, 1/10 times elsewhere",
+    ),
+    "of two": (
+        lambda a, b: np.where(a > b, 3 * a, a) - b,
+        lambda a, b: np.where(a > b, 6.0, 1.0),
+        "wrong exactly where a > b, where it is 2 times the right one",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_branch_is_named_with_its_factor(name: str) -> None:
+    function, slope, fact = MASKS[name]
+    found = said(lambda a, b: (function(a, b), (a, b)), lambda c, gy: (gy * slope(*c), -gy), normal(6, 3), normal(6, 3, seed=1))
+    assert (found.id, found.fact) == ("D35", fact)
 
 
 def test_an_array_has_its_name_before_a_condition_on_it() -> None:
@@ -250,6 +297,19 @@ def test_a_use_that_is_missing_is_named_with_its_line(backward: Any, constant: s
     assert found.residual < 1e-10
 
 
+def test_uses_are_those_of_the_input_that_is_named() -> None:
+    def second(w: Any, x: Any) -> tuple[Any, Any]:
+        y, cache = product_of_two_uses(x)
+        return w * y, (w, y, cache)
+
+    def backward(cache: Any, gy: Any) -> tuple[Any, Any]:
+        w, y, rest = cache
+        return y * gy, through_the_last(rest, w * gy)
+
+    found = said(second, backward, normal(5), normal(5, seed=1))
+    assert "only the last use of input 1 counts" in found.explain
+
+
 def test_a_factor_of_an_operand_that_is_broadcast_is_missing_on_the_way() -> None:
     def forward(x: Any, w: Any) -> tuple[Any, Any]:
         a = np.sin(x) + x**2
@@ -267,6 +327,12 @@ def test_a_factor_of_an_operand_that_is_broadcast_is_missing_on_the_way() -> Non
 
 
 # ---- what is returned, and when
+
+
+def test_a_transpose_of_the_gradient_is_told_by_its_shape() -> None:
+    x, w = normal(5, 3), normal(3, 7)
+    found = said(lambda x, w: (x @ w, (x, w)), lambda c, gy: (gy @ c[1].T, gy.T @ c[0]), x, w)
+    assert (found.id, found.fact) == ("D09", "shape (7, 3) for an input of shape (3, 7): its transpose is exactly right")
 
 
 def test_a_number_is_no_gradient_of_an_array() -> None:
@@ -371,6 +437,30 @@ def test_a_large_gradient_is_explained_on_small_arrays_if_it_is_wrong_there() ->
     found = said(lambda x: (x**2, x), lambda x, gy: -2 * x * gy, normal(2500))
     assert found.id == "D22"
     assert "Seen on arrays of the shapes (3,)" in found.explain
+
+
+@pytest.mark.parametrize("places", [[7], [7, 2400]])
+def test_a_few_wrong_entries_among_many_are_named(places: list[int]) -> None:
+    def backward(x: Any, gy: Any) -> Any:
+        g = 2 * x * gy
+        g[places] *= 1.5
+        return g
+
+    found = said(lambda x: (x**2, x), backward, normal(2500))
+    named = "1 of 2500 entries is wrong: x[7]" if len(places) == 1 else "2 of 2500 entries are wrong: x[7], x[2400]"
+    assert found.fact == named
+    calls = re.search(r"found by (\d+) directions", found.explain)
+    assert calls is not None
+    assert 10 < int(calls[1]) < 96
+
+
+def test_what_is_known_of_an_unknown_mistake() -> None:
+    x = normal(3, 4)
+    signs = np.where(np.arange(12).reshape(3, 4) % 4, 1.0, -1.0) * np.array([[1.0, 1.3, 0.6, 2.1]])
+    found = said(lambda x: (np.sin(x), x), lambda x, gy: gy * np.cos(x) * signs * (1 + 0.2 * np.sin(9 * x)), x, level="quick")
+    assert found.id == "D57"
+    assert "12 of 144; worst d out[" in found.fact
+    assert "75 % of the signs agree" in found.explain
 
 
 def test_a_large_gradient_that_is_right_on_small_arrays_is_said_to_be_wrong_all_over() -> None:
