@@ -259,7 +259,8 @@ class Results:
         if known is not None and report.outcome != "passed":
             known["outcome"] = report.outcome
         if (crash := getattr(report, "tinyad_crash", None)) and isinstance(report.longrepr, str):
-            report.longrepr = Shortened(report.longrepr, *crash)  # from a worker of xdist it comes as text alone
+            longrepr: Any = Shortened(report.longrepr, *crash)
+            report.longrepr = longrepr  # from a worker of xdist it comes as text alone
 
     def pytest_sessionfinish(self) -> None:
         """Write the JSON: whole, or not at all."""

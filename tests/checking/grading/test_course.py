@@ -94,7 +94,8 @@ def test_what_many_got_wrong_alike(course):
 
 def test_the_page_for_the_teacher(course):
     page = (course[0] / "grades" / "report.html").read_text()
-    for said in ("6 submissions", "What to teach again", "forgot to un-broadcast", "bob, cyd", "Item by item", "Not graded"):
+    mistakes = ("What to teach again", "forgot to un-broadcast", "bob, cyd", ">id<")
+    for said in ("6 submissions", *mistakes, "Item by item", "Not graded"):
         assert said in page
     assert "<img" in page or not __import__("importlib.util").util.find_spec("matplotlib")
 
@@ -159,6 +160,25 @@ def test_wrong_calls(tmp_path, capsys):
     ]:
         assert main(["grade", str(tmp_path / "hw.py"), *arguments]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_another_assignment_needs_another_folder(tmp_path, monkeypatch, capsys):
+    for name in ("first", "second one"):
+        write(tmp_path / name / "hw.py", HW.replace('"small"', repr(name)))
+    write(tmp_path / "class" / "ada" / "ops.py", "")
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second one"):
+        assert main(["grade", f"{name}/hw.py", "--all", "class"]) == 0
+        assert main(["grade", f"{name}/hw.py", "class/ada", "--format", "csv"]) == 0
+    made = {path.name for path in tmp_path.iterdir()} - {"class", "first", "second one"}
+    assert made == {"first-grades", "second-one-grades", "first-results.csv", "second-one-results.csv"}
+    kept = (tmp_path / "first-grades" / "clusters.json").read_bytes()
+    (tmp_path / "first-grades" / "scores.csv").unlink()
+    assert main(["grade", "second one/hw.py", "--all", "class", "--out", "first-grades"]) == 2
+    assert "--out is 'first-grades', which holds the results of 'first', not of 'second one'" in capsys.readouterr().err
+    (tmp_path / "first-grades" / "clusters.json").unlink()  # interrupted before it was written
+    assert main(["grade", "second one/hw.py", "--all", "class", "--out", "first-grades"]) == 2
+    assert json.loads(kept)["assignment"] == "first" and not (tmp_path / "first-grades" / "scores.csv").exists()
 
 
 def test_where_a_submission_is(tmp_path):

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tinyad.__main__ import main
 from tinyad.checking.grading.formats import FORMATS
 from tinyad.checking.grading.gradescope import as_gradescope, write_zip
 from tinyad.checking.grading.json_format import as_json
+from tinyad.checking.grading.requirements import needed
 from tinyad.checking.grading.results import write_atomically
 
 HW = """
@@ -78,6 +81,12 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_table_of_one_submission_is_called_after_its_folder(tmp_path):
+    FORMATS["csv"](graded(tmp_path / "ada", tanh=TANH), tmp_path / "results.csv")
+    head, row = (tmp_path / "results.csv").read_text().splitlines()
+    assert row.startswith("ada,6.0,6") and head == 'submission,score,points,1 tanh (2),"1h tanh, hidden cases (1)",2 affine (3)'
+
+
 # ---- the zip
 
 
@@ -100,9 +109,83 @@ def test_the_zip_has_its_files_at_the_root(tmp_path):
     assert setup.startswith("#!/usr/bin/env bash\n") and run.startswith("#!/usr/bin/env bash\n")
     assert "version_info < (3, 11)" in setup and "{{" not in setup
     assert wheel.name in setup and "adduser --no-create-home --disabled-password" in setup and "o= /autograder/source" in setup
-    assert "/autograder/source/hw1.py /autograder/submission" in run and "--out /autograder/results/results.json" in run
+    assert "/autograder/source/hw1.py /autograder/submission" in run
+    assert "results=/autograder/results/results.json\n" in run and '--out "$results"\n' in run
     again = write_zip(hw, [data], tmp_path / "b.zip", wheel)
     assert target.read_bytes() == again.read_bytes()
+
+
+def run_autograder(tmp_path, archive):
+    """What Gradescope runs, with another folder for /autograder; results.json."""
+    root = tmp_path / "autograder"
+    python = root / "python" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    with zipfile.ZipFile(archive) as members:
+        members.extractall(root / "source")
+    script = (root / "source" / "run_autograder").read_text().replace("/autograder/", f"{root}/")
+    submission(root / "submission", tanh=TANH)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads((root / "results" / "results.json").read_text()), done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script for bash")
+@pytest.mark.parametrize(("head", "score"), [("", 2.0), ("import a_package_that_is_not_there", 0.0)])
+def test_there_are_results_even_if_the_assignment_cannot_be_loaded(tmp_path, head, score):
+    hw, wheel, _ = zipped(tmp_path)
+    hw.write_text(head + HW)
+    results, said = run_autograder(tmp_path, write_zip(hw, [], tmp_path / "a.zip", wheel))
+    assert valid_for_gradescope(results) and results["score"] == score
+    assert ("the grader could not begin" in results["output"]) == bool(head) == ("a_package_that_is_not_there" in said)
+
+
+USES = """
+import numpy as np
+import tinyad.grade as tg
+try:
+    import matplotlib
+except ImportError:
+    matplotlib = None
+import helpers
+
+def reference(x):
+    import sklearn.utils.extmath as extmath
+    return extmath.softmax(x)
+
+hw = tg.Assignment("hw1", seed=1)
+hw.rule("tanh", student="tanh.py:forward,backward", reference=reference, cases=tg.shapes((5, 3)), points=2)
+"""
+
+
+def test_packages_that_an_assignment_cannot_do_without_are_named(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    hw, wheel, _ = zipped(tmp_path)
+    assert needed(hw) == []
+    (tmp_path / "helpers.py").write_text("import json\nprint('loading')")
+    hw.write_text(USES)
+    command = ["assign", "zip", str(hw), "--wheel", str(wheel), "--out", str(tmp_path / "a.zip")]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "hw1.py needs scikit-learn, which would not be installed" in said and "Add --require scikit-learn." in said
+    assert not (tmp_path / "a.zip").exists()
+    assert main(["assign", "zip", str(hw), "--wheel", str(wheel), "--require", "; rm -r /"]) == 2
+    assert "--require is '; rm -r /'; expected a package as pip takes it" in capsys.readouterr().err
+    assert main([*command, "--require", "scikit_learn>=1.5", "--require", "tqdm"]) == 0
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert "pip install --no-input 'numpy>=2.0' 'scikit_learn>=1.5' tqdm\n" in archive.read("setup.sh").decode()
+
+
+def test_without_a_checkout_a_wheel_is_asked_for(tmp_path, monkeypatch, capsys):
+    import tinyad.checking.grading.gradescope as gradescope
+
+    monkeypatch.setattr(gradescope, "__file__", str(tmp_path / "lib" / "tinyad" / "checking" / "grading" / "gradescope.py"))
+    hw, _, _ = zipped(tmp_path)
+    assert main(["assign", "zip", str(hw)]) == 2
+    said = capsys.readouterr().err
+    assert "Name the wheel: --wheel" in said and "`python -m pip wheel . --no-deps` makes it" in said
 
 
 def test_the_zip_takes_nothing_from_elsewhere(tmp_path):

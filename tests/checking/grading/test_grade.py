@@ -59,7 +59,7 @@ def test_a_rule_with_side_effects_that_show_in_numbers_loses_purity(tmp_path):
     )
     grade = graded(tmp_path, tanh=stateful)
     assert shares(grade) == {"forward": 1, "contract": 1, "values": 1, "purity": 0}
-    assert "D14" in grade.tests[0].tags
+    assert "D14" in grade.tests[0].tags and "values 100%, purity 0%" in grade.tests[0].output
 
 
 def test_side_effects_that_only_the_worker_sees_cost_nothing(tmp_path):
@@ -181,10 +181,31 @@ def backward(x, gy):
 
 def test_the_report_says_why_and_each_thing_once(tmp_path):
     output = graded(tmp_path, tanh=WRONG_TANH).tests[0].output
-    assert output.startswith("0 of 2 cases pass\n\n(5, 3): forward 100%, contract 100%, values 0%, purity 0%\n")
+    assert output.startswith(
+        "0 of 2 cases pass\n\n(5, 3): forward 100%, contract 100%, values 0%, purity counts only with right values\n"
+    )
+    assert output.endswith(
+        "\n\n(forward: the output is right. contract: a gradient for each input, of its shape and dtype. values: their numbers are "
+        "right. purity: no call disturbs another; it counts as far as values are right.)"
+    )
     assert "D44" in output and "likely" in output
     said = [line for line in output.splitlines() if "input 0 'x'" in line]
     assert len(said) == len(set(said))
+
+
+def test_all_points_need_no_explanation(tmp_path):
+    assert "purity" not in graded(tmp_path, tanh=TANH).tests[0].output
+
+
+def test_cases_that_were_not_tried_are_said_to_be(tmp_path):
+    loops = TANH.replace("    return gy", "    while y.ndim == 2: pass\n    return gy")
+    assert "\n\n(3,): not run\n  not tried, because (5, 3) timed out\n" in graded(tmp_path, tanh=loops).tests[0].output
+
+
+def test_points_have_the_same_digits_on_both_sides(tmp_path):
+    hw = one_rule(np.tanh, tg.shapes((5, 3), (3,)) + tg.hidden((7,)))
+    lines = str(graded(tmp_path, hw, ops=TANH)).splitlines()
+    assert lines[1:] == ["  6.67/6.67  1 rule: passed", "  3.33/3.33  1h rule, hidden cases: passed"]
 
 
 def test_feedback_is_chosen_by_the_author(tmp_path):

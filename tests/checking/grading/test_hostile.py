@@ -70,7 +70,7 @@ def test_what_backward_does_costs_no_other_points(tmp_path, name):
         ("def forward(x:", "cannot be imported: SyntaxError"),
         ("raise SystemExit(0)", "cannot be imported: SystemExit"),
         ("while True: pass", "timed out"),
-        ("import os; os._exit(0)", "ended the process: the process is gone: it exited with status 0"),
+        ("import os; os._exit(0)", "ended the process: it exited with status 0"),
         ("def forward(x): pass", "missing file or name: tanh.py: backward is not there. It has forward"),
         (None, "missing file or name: there is no file tanh.py. The submission has affine.py"),
     ],

@@ -15,10 +15,13 @@ from .build import build
 from .gradescope import write_zip
 from .handout import AuthorError
 from .lint import lint
+from .requirements import check_requirements
 from .results import write_atomically
 from .skeleton import new_assignment
 
-__all__ = ["add_audit", "add_authoring"]
+__all__ = ["REQUIRE", "add_audit", "add_authoring"]
+
+REQUIRE = "a package that HW or students need there beside NumPy, as pip takes it: scikit-learn"
 
 EXIT_CODES = "exit codes: 0 all is in order; 1 something in the assignment is to be mended; 2 the call is wrong"
 
@@ -66,6 +69,7 @@ def _add_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     made.add_argument("--otter", action="store_true", help="with test files for otter")
     made.add_argument("--gradescope", action="store_true", help="and the autograder's zip, as OUT-gradescope.zip beside it")
     made.add_argument("--wheel", metavar="FILE", help="of tinyad, for the zip; by default one is built")
+    made.add_argument("--require", metavar="PACKAGE", action="append", default=[], help=f"for the zip: {REQUIRE}")
     made.add_argument(
         "--teacher",
         action="store_true",
@@ -120,6 +124,8 @@ def _new(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     chosen = {name: getattr(arguments, name) for name in ("notebook", "otter", "teacher", "add", "replace")}
     try:
+        if arguments.gradescope:
+            check_requirements(Path(arguments.assignment), arguments.require)
         built = build(arguments.assignment, arguments.out, **chosen)
         print(f"{built.folder}: {', '.join(built.files)}")
         if not arguments.teacher:
@@ -128,7 +134,7 @@ def _build(arguments: argparse.Namespace) -> int:
             file, out = Path(arguments.assignment), Path(arguments.out)
             files = [each for each in built.assignment.private if each.suffix == ".py"]
             wheel = Path(arguments.wheel) if arguments.wheel else None
-            print(write_zip(file, files, out.with_name(f"{out.name}-gradescope.zip"), wheel))
+            print(write_zip(file, files, out.with_name(f"{out.name}-gradescope.zip"), wheel, arguments.require))
     except AuthorError as error:
         print(f"tinyad assign build: {error}", file=sys.stderr)
         return 1

@@ -12,12 +12,13 @@ import traceback
 from pathlib import Path
 
 from ..report import LEVELS
-from .authoring import add_audit, add_authoring
+from .authoring import REQUIRE, add_audit, add_authoring
 from .course import grade_course
 from .formats import FORMATS
 from .grade import grade
 from .gradescope import write_zip
 from .loading import load_assignment
+from .requirements import check_requirements
 from .results import slug
 
 __all__ = ["add_commands"]
@@ -116,6 +117,7 @@ def _add_assign(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     zipped.add_argument("--out", metavar="FILE", help="the zip; by default NAME-gradescope.zip")
     zipped.add_argument("--add", metavar="FILE", action="append", default=[], help="a file beside it that it needs as well")
     zipped.add_argument("--wheel", metavar="FILE", help="of tinyad; by default one is built")
+    zipped.add_argument("--require", metavar="PACKAGE", action="append", default=[], help=REQUIRE)
     zipped.set_defaults(run=_zip)
 
 
@@ -127,7 +129,8 @@ def _zip(arguments: argparse.Namespace) -> int:
         files = [Path(each) for each in arguments.add]
         files += [each for each in assignment.private if each.suffix == ".py"]
         out = Path(arguments.out or f"{slug(assignment.name)}-gradescope.zip")
-        write_zip(file, files, out, Path(arguments.wheel) if arguments.wheel else None)
+        check_requirements(file, arguments.require)
+        write_zip(file, files, out, Path(arguments.wheel) if arguments.wheel else None, arguments.require)
     except (ValueError, TypeError, FileNotFoundError) as error:
         print(f"tinyad assign zip: {error}", file=sys.stderr)
         return 2

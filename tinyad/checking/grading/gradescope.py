@@ -4,13 +4,14 @@
 ``after_published`` if nothing; a test with ``after_*`` hides the student's total until then, ``hidden`` hides the test alone
 and for ever, so it is kept for what is worth no points: the notes for the teacher.
 
-The zip's files lie at its root. It brings the wheel of tinyad along, so that grading needs no network; NumPy is installed
-when Gradescope builds the image.
+The zip's files lie at its root. It brings the wheel of tinyad along, so that grading needs no network; NumPy, and what else the
+assignment requires, is installed when Gradescope builds the image.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -83,7 +84,7 @@ python3 -c "import sys; sys.exit(sys.version_info < (3, 11))" || {{
     exit 1
 }}
 python3 -m venv /autograder/python
-/autograder/python/bin/pip install --no-input "numpy>=2.0"
+/autograder/python/bin/pip install --no-input {packages}
 /autograder/python/bin/pip install --no-input --no-deps --no-index /autograder/source/{wheel}
 # Students' code runs as a user of its own, who can read neither the assignment nor the results.
 id student > /dev/null 2>&1 || adduser --no-create-home --disabled-password --gecos "" student
@@ -92,14 +93,32 @@ chmod -R o= /autograder/source
 
 RUN = """\
 #!/usr/bin/env bash
+results=/autograder/results/results.json
 mkdir -p /autograder/results
+rm -f "$results"
 chmod o= /autograder/source /autograder/results
-exec /autograder/python/bin/python -m tinyad grade /autograder/source/{assignment} /autograder/submission \\
-    --format gradescope --out /autograder/results/results.json
+/autograder/python/bin/python -m tinyad grade /autograder/source/{assignment} /autograder/submission \\
+    --format gradescope --out "$results"
+# Whatever happens there are results: if the grader could not begin, these.
+[ -s "$results" ] || cat > "$results" <<'END'
+{nothing}
+END
+exit 0
 """
 
+NOT_BEGUN = {
+    "score": 0.0,
+    "output": "Nothing was graded: the grader could not begin. That is not the fault of your code. Tell your teacher, who finds "
+    "the reason in the output of the autograder.",
+    "visibility": "visible",
+    "stdout_visibility": "hidden",
+    "tests": [],
+}
 
-def write_zip(assignment: Path, files: Sequence[Path], target: Path, wheel: Path | None = None) -> Path:
+
+def write_zip(
+    assignment: Path, files: Sequence[Path], target: Path, wheel: Path | None = None, require: Sequence[str] = ()
+) -> Path:
     """Write the zip to upload.
 
     Args:
@@ -107,6 +126,7 @@ def write_zip(assignment: Path, files: Sequence[Path], target: Path, wheel: Path
         files: what else it needs from beside it.
         target: the zip.
         wheel: of tinyad; by default one is built of the tinyad that runs.
+        require: packages to install beside NumPy, as pip takes them.
 
     Raises:
         ValueError: a file does not lie beside the assignment, or the wheel cannot be built.
@@ -114,7 +134,9 @@ def write_zip(assignment: Path, files: Sequence[Path], target: Path, wheel: Path
     folder = assignment.resolve().parent
     with tempfile.TemporaryDirectory() as here:
         wheel = wheel or build_wheel(Path(here))
-        members = {"setup.sh": SETUP.format(wheel=wheel.name), "run_autograder": RUN.format(assignment=assignment.name)}
+        packages = shlex.join(["numpy>=2.0", *require])
+        run = RUN.format(assignment=shlex.quote(assignment.name), nothing=json.dumps(NOT_BEGUN))
+        members = {"setup.sh": SETUP.format(wheel=wheel.name, packages=packages), "run_autograder": run}
         target.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, text in members.items():
@@ -144,7 +166,10 @@ def build_wheel(folder: Path) -> Path:
     """
     checkout = Path(__file__).resolve().parents[3]
     if not (checkout / "pyproject.toml").is_file():
-        raise ValueError("tinyad is not installed from a checkout; name a wheel of it: --wheel tinyad-...-py3-none-any.whl.")
+        raise ValueError(
+            "the grader needs a wheel of tinyad, and the tinyad that runs is not installed from a checkout, of which one could be "
+            "built. Name the wheel: --wheel tinyad-...-py3-none-any.whl. In a checkout, `python -m pip wheel . --no-deps` makes it."
+        )
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(checkout)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

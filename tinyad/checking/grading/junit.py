@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .results import Grade, TestResult, write_atomically
+from .results import Grade, TestResult, out_of, write_atomically
 
 __all__ = ["as_junit", "write_junit"]
 
@@ -33,7 +33,7 @@ def as_junit(grade: Grade) -> str:
 def _add(suite: ElementTree.Element, test: TestResult, grade: Grade) -> None:
     about = {"classname": _plain(grade.assignment), "name": _plain(f"{test.number} {test.name}"), "time": "0"}
     case = ElementTree.SubElement(suite, "testcase", about)
-    said = f"{test.score:g} of {test.points:g} points"
+    said = f"{out_of(test.score, test.points)} points"
     if test.status == "not run":
         ElementTree.SubElement(case, "skipped", {"message": "not graded"})
     elif test.status != "passed":

@@ -18,7 +18,7 @@ from .handout import AuthorError, Handout, Source, hand_out, sources, write_file
 from .loading import load_assignment
 from .regions import find_regions
 from .rehearsal import Situation, rehearse, situations
-from .results import Grade, TestResult
+from .results import Grade, TestResult, out_of
 
 __all__ = ["Finding", "lint"]
 
@@ -188,7 +188,7 @@ def _worth(assignment: Assignment, handout: Handout, author: Path) -> Iterator[F
         if test.status != "passed":
             told = _first_lines(test)
             yield Finding(
-                author.name, 0, f"the solution gets {test.score:g} of {test.points:g} points for {test.name!r}: {told}"
+                author.name, 0, f"the solution gets {out_of(test.score, test.points)} points for {test.name!r}: {told}"
             )
     for test in _graded(assignment, handout.student).tests:
         if test.score:
@@ -198,7 +198,7 @@ def _worth(assignment: Assignment, handout: Handout, author: Path) -> Iterator[F
                 if set(earned) == {"forward"}
                 else "is there no solution region in what it grades?"
             )
-            text = f"the student's copy as it is gets {test.score:g} of {test.points:g} points for {test.name!r}; {remedy}"
+            text = f"the student's copy as it is gets {out_of(test.score, test.points)} points for {test.name!r}; {remedy}"
             yield Finding(author.name, 0, text)
 
 

@@ -23,7 +23,7 @@ def row_of(submission: str, grade: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _column(test: Mapping[str, Any]) -> str:
-    return f"{test['number']} {test['name']} ({test['points']:g})"
+    return f"{test['number']} {test['name']} ({round(test['points'], 2):g})"
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
