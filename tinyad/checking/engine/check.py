@@ -13,7 +13,9 @@ from .driver import Driver, Failure, LocalDriver
 from .graphs import GRAPHS, POINT, RIGHT, gradient, identify
 from .operations import operations
 from .probes import growth, probe
-from .statements import place, raised
+from .statements import place, raised, written
+from .unwritten import unwritten
+from .uses import Uses, uses
 
 __all__ = ["check_engine", "examine_engine"]
 
@@ -32,8 +34,8 @@ def check_engine(
     r"""Check an engine for reverse mode that was written by hand, and say what is wrong with it.
 
     First eight small graphs, whose gradients together name the mistake in the way back (assigned and not added, no topological
-    order, a recursion that pushes too much, ...). Then every operation that the engine has, by `check_rule`. Then long graphs, a
-    second backward, several graphs, unused variables, data that changes.
+    order, a recursion that pushes too much, ...). Then every operation that the engine has, by `check_rule`, and once more with
+    its operands used elsewhere as well. Then long graphs, a second backward, several graphs, unused variables, data that changes.
 
     Args:
         Value: the engine's class: made from a number (or an array), with ``data``, ``grad`` and ``backward()``, and the operators
@@ -99,21 +101,50 @@ def examine_engine(driver: Driver, *, seed: int = 0, level: str = "full", strict
     unusable = _interface(driver)
     if unusable is not None:
         return replace(report, diagnoses=(unusable,))
+    missing = unwritten(driver, seed)
     walk = _way_back(driver)
     diagnoses = [] if walk.diagnosis is None else [walk.diagnosis]
     notes = []
     if level == "full" and walk.trees:
-        judged = operations(driver, seed)
+        judged = operations(driver, seed, skip=missing.skip)
         diagnoses += judged.diagnoses
         notes += judged.notes + ([f"not offered, and not judged: {', '.join(judged.missing)}"] if judged.missing else [])
         if walk.unknown and judged.explains:
             diagnoses.remove(walk.unknown)
             notes.append(f"the eight small graphs are not right either:\n{walk.unknown.explain}")
+    if walk.unknown or (level == "full" and walk.adds):
+        among = None if level == "full" else OF_GRAPHS
+        diagnoses = _with_uses(diagnoses, walk, uses(driver, seed, among, missing.skip))
     if level == "full" and walk.right:
         diagnoses += probe(driver, strict)
     elif level == "full":
         notes.append("long graphs, second backwards and more are looked at once the eight small graphs are right")
-    return replace(report, diagnoses=tuple(_in_order(diagnoses)), notes=tuple(notes))
+    return replace(report, diagnoses=tuple(_in_order(missing.tell(diagnoses))), notes=tuple(notes))
+
+
+OF_GRAPHS = ("add", "mul")  # the operations that the eight small graphs are made of
+
+
+def _with_uses(diagnoses: list[Diagnosis], walk: _WayBack, answers: Uses) -> list[Diagnosis]:
+    """The diagnoses with what was found of operands that have another use.
+
+    Where the eight graphs are wrong in no known way and one of their own operations does not add, that is the way. An operation
+    whose uses add up to something else says nothing unless they are right: it may be of the same unknown cause.
+    """
+    found = [each for each in answers.diagnoses() if walk.right or each.label in ("overwrite", "duplicate_parent")]
+    of_graphs = {written(op) for op in OF_GRAPHS}
+    causes = [each for each in found if of_graphs & set(each.args["operations"])] if walk.unknown else []
+    if walk.diagnosis is not None and walk.diagnosis.label == "overwrite":  # known already, but not where
+        names = answers.names("overwrite")
+        if not names or len(names) == len(answers.asked):
+            return diagnoses
+        where = replace(walk.diagnosis, explain=f"so it is in {', '.join(names)}\n{walk.diagnosis.explain}")
+        return [where if each is walk.diagnosis else each for each in diagnoses]
+    if walk.unknown in diagnoses and causes:
+        table = replace(causes[0], explain=walk.unknown.explain)
+        diagnoses = [table if each is walk.unknown else each for each in diagnoses]
+        found.remove(causes[0])
+    return diagnoses + found
 
 
 def _in_order(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
@@ -170,6 +201,11 @@ class _WayBack:
     trees: bool = True
     unknown: Diagnosis | None = None
 
+    @property
+    def adds(self) -> bool:
+        """Whether it is worth asking which operations add to gradients: other mistakes have their names already."""
+        return self.right or self.unknown is not None or (self.diagnosis is not None and self.diagnosis.label == "overwrite")
+
 
 def _way_back(driver: Driver) -> _WayBack:
     found = []
@@ -182,9 +218,7 @@ def _way_back(driver: Driver) -> _WayBack:
         return _WayBack(growth(driver), right=True)
     model = identify(found)
     if model is None:
-        unknown = Diagnosis(
-            "E10", "unknown", _wrong(found), "none of the known mistakes in the way back", _table(found), args={"found": found}
-        )
+        unknown = Diagnosis("E10", "unknown", _wrong(found), "", _table(found), args={"found": found})
         return _WayBack(unknown, unknown=unknown)
     named = Diagnosis(model.id, model.label, _wrong(found), model.hint, _table(found), args={"found": found})
     return _WayBack(named, trees=model.trees)

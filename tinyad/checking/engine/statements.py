@@ -9,7 +9,7 @@ from ..report import Diagnosis
 from ..rule import Raised
 from .driver import OPERATORS, Failure, TooManyCalls, without_addresses
 
-__all__ = ["cause", "function", "place", "plain", "raised", "written"]
+__all__ = ["cause", "code", "function", "place", "plain", "raised", "written"]
 
 
 def written(op: str, reflected: bool = False) -> str:
@@ -17,6 +17,11 @@ def written(op: str, reflected: bool = False) -> str:
     name = OPERATORS[op][1] if op in OPERATORS else op
     if reflected:
         name = name.replace("__", "__r", 1)
+    return code(name)
+
+
+def code(name: str) -> str:
+    """A name as it stands in a sentence."""
     return f"`{name}`" if name.startswith("__") else name
 
 
@@ -32,14 +37,18 @@ def function(failure: Failure) -> str:
         named = re.search(r"\bin (\w+):", failure.where)
         return named[1] if named else ""
     frames = [frame for frame, _ in traceback.walk_tb(failure.__cause__.__traceback__)]
-    return frames[-1].f_code.co_qualname.partition(".<locals>")[0].rpartition(".")[2] if frames else ""
+    name = frames[-1].f_code.co_qualname if frames else ""
+    while method := re.fullmatch(r"(.*\w\.\w+)\.<locals>\.[\w<>]+", name):
+        name = method[1]
+    return name.rpartition(".")[2]
 
 
 def cause(failure: Failure) -> BaseException:
     """What the engine raised. Where only its text came, an exception of that name, with the line in its message."""
     if failure.__cause__ is not None:
         return failure.__cause__
-    return type(failure.kind, (Exception,), {})("\n".join(filter(None, (failure.message, failure.where))))
+    named: type[Exception] = type(failure.kind, (Exception,), {})
+    return named("\n".join(filter(None, (failure.message, failure.where))))
 
 
 def plain(text: str) -> str:

@@ -18,7 +18,8 @@ from .submission import Submission
 
 __all__ = ["grade_engine"]
 
-OF_OPERATIONS = {"E12", "E18", "E19"}  # and those of `check_rule`
+OF_OPERATIONS = {"E12", "E18", "E19", "E27"}  # and those of `check_rule`
+OF_ONE_OPERATION = {"E01", "E06", "E10"}  # where all eight graphs are right; otherwise it is they that are lost
 
 
 def grade_engine(item: Engine, test: TestResult, student: Submission, seed: int, level: str) -> None:
@@ -56,7 +57,7 @@ def _operations_judged(found: list[float | None], right: bool) -> bool:
 def _others(report: Report, right: bool, judged: bool) -> dict[str, float]:
     """The shares that the report decides."""
     errors = [diagnosis for diagnosis in report.diagnoses if diagnosis.error]
-    of_operations = [diagnosis for diagnosis in errors if _of_operations(diagnosis)]
+    of_operations = [diagnosis for diagnosis in errors if _of_operations(diagnosis, right)]
     unusable = any(diagnosis.id == "E11" for diagnosis in errors)
     rest = len(errors) - len(of_operations)
     return {
@@ -65,8 +66,9 @@ def _others(report: Report, right: bool, judged: bool) -> dict[str, float]:
     }
 
 
-def _of_operations(diagnosis: Diagnosis) -> bool:
-    return not diagnosis.id.startswith("E") or diagnosis.id in OF_OPERATIONS
+def _of_operations(diagnosis: Diagnosis, right: bool) -> bool:
+    ids = OF_OPERATIONS | OF_ONE_OPERATION if right else OF_OPERATIONS
+    return not diagnosis.id.startswith("E") or diagnosis.id in ids
 
 
 def _said(report: Report, level: str) -> list[str]:
