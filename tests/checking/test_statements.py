@@ -152,6 +152,26 @@ def test_a_term_too_many_is_named(forward: Callable[[Any], Any]) -> None:
     assert found.fact.endswith("by cos(x)")
 
 
+def test_a_mean_that_is_not_subtracted_names_its_axis() -> None:
+    found = said(lambda x: (x.var(axis=1), x), lambda x, gy: gy[:, None] * 2 * x / x.shape[1], normal(4, 5))
+    assert (found.id, found.args["axes"]) == ("D50", [1])
+    assert "the same for all entries along axis 1" in found.fact
+
+
+@pytest.mark.parametrize(("size", "are_terms"), [(3, False), (5, True)])
+def test_two_terms_are_told_where_they_are_not_all_there_is(size: int, are_terms: bool) -> None:
+    """Of three outputs with two wrong ones every mistake is two terms."""
+    m = normal(size, size)
+    wrong = m + (np.arange(size) < 2)[:, None] * normal(size, size, seed=1)
+    found = said(lambda x: (np.tanh(m @ x), m @ x), lambda z, gy: wrong.T @ (gy / np.cosh(z) ** 2), normal(size))
+    assert (found.id == "D47") == are_terms
+
+
+def test_a_derivative_is_not_looked_for_outside_the_domain() -> None:
+    x = np.linspace(0.2, 0.9, 12).reshape(3, 4)  # the logarithm of their logarithms is none
+    assert said(lambda x: (np.log(x), x), lambda x, gy: gy / (x + 0.3), x).id == "D57"
+
+
 def test_a_term_of_all_of_gy_is_so_small_a_part_wrong() -> None:
     def forward(x: Any) -> tuple[Any, Any]:
         return x[1:] * (x**2).sum(), x
