@@ -113,7 +113,9 @@ first_lint = tinyad("assign", "lint", "hw.py")
 # It has graded two submissions: the solution, which must get everything, and the empty copy, which must get
 # nothing. The empty copy gets a fifth, because forward is given and has its share of the points. So forward
 # shall weigh nothing. (Who changes it gains nothing by it: numeric derivatives are taken of the teacher's,
-# and the student's is compared with that first.)
+# and the student's is compared with that first.) Of the rest, 20 % are for the *contract*, a gradient for
+# each input, of its shape and dtype; 70 % for *values*, right numbers; and 10 % for *purity*: no call
+# disturbs another. A backward that is wrong, but of the right shape, gets the 20 %, and nothing for purity.
 
 # %%
 WEIGHTS = 'weights={"contract": 0.2, "values": 0.7, "purity": 0.1}, points='

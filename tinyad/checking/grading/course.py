@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -242,13 +242,17 @@ class _Ledger:
     def finished(self, name: str, where: Path) -> dict[str, Any] | None:
         """The grade, if it is of these files."""
         self.of[name] = hashlib.sha256("\n".join([*self.given, digest(list(_plain_files(where)), where)]).encode()).hexdigest()
-        if self.finished_of.get(name) != self.of[name]:
+        if not self.noted(name):
             return None
         try:
             grade = self.read(name)
         except (OSError, ValueError):
             return None
         return grade if {"tests", "score", "points"} <= set(grade) else None
+
+    def noted(self, name: str) -> bool:
+        """Whether it is put down that a submission is finished."""
+        return self.finished_of.get(name) == self.of[name]
 
     def note(self, name: str) -> None:
         """Put down that a submission is finished."""
@@ -269,8 +273,8 @@ def _run_all(
         return _run(file, where, out, wall, options, running)
 
     pool = ThreadPoolExecutor(jobs)
+    begun: dict[Future[str], str] = {}
     try:
-        begun = {}
         for name, where in to_do:
             ledger.path(name).parent.mkdir(parents=True, exist_ok=True)
             ledger.path(name).unlink(missing_ok=True)
@@ -282,9 +286,13 @@ def _run_all(
             yield begun[done], why
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        finished = [each for each in begun if each.done() and not each.cancelled() and not each.exception()]
         for process in list(running):
             process.kill()
         pool.shutdown(wait=True)
+        for each in finished:  # those of which nobody had asked yet when this was interrupted
+            if not each.result() and not ledger.noted(begun[each]):
+                ledger.note(begun[each])
 
 
 def _run(file: Path, where: Path, out: Path, wall: float, options: Sequence[str], running: set[subprocess.Popen[bytes]]) -> str:

@@ -16,6 +16,9 @@ HW = '''\
     python -m tinyad assign build hw.py student   the copy for students
     python -m tinyad grade hw.py SUBMISSION       one submission
     python -m tinyad grade hw.py --all FOLDER     all of them, and what to teach again
+    python -m tinyad assign zip hw.py             the autograder for Gradescope
+
+Students need tinyad to check their work: give them a wheel, which `python -m pip wheel . --no-deps` in a clone of it writes.
 """
 
 import numpy as np
@@ -24,7 +27,7 @@ import tinyad.grade as tg
 
 hw = tg.Assignment({name!r}, points=5, seed=2026, feedback="hint")
 
-# Forward is given to students, so it earns nothing.
+# Forward is given to students, so it earns nothing. Gradients of the right shapes, right or wrong, get the 20 % for the contract.
 WEIGHTS = {{"contract": 0.2, "values": 0.7, "purity": 0.1}}
 
 
@@ -116,7 +119,11 @@ arrays of the shapes of the inputs. Write formulas, in NumPy.
 | `affine_backward` | 2 |
 | `softmax_backward` | 3 |
 
-Check what you wrote. The report says not only whether it is right, but what is wrong:
+Of the points 20 % are for the contract (a gradient for each input, of its shape and dtype), 70 % for values (their numbers are
+right) and 10 % for purity (no call disturbs another), which counts as far as the values are right.
+
+Check what you wrote, with tinyad: `pip install` the wheel that your teacher gives you, `tinyad-...-py3-none-any.whl`, or
+`pip install -e` a clone of it. The report says not only whether it is right, but what is wrong:
 
     python -m tinyad check ops.py::softmax
 
