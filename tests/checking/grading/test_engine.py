@@ -73,6 +73,32 @@ def test_engines(tmp_path, old, new, tags, score):
     assert bool(found) == bool(tags)
 
 
+def test_one_operation_that_replaces_gradients_costs_the_share_of_operations(tmp_path):
+    of_relu = "len(node.parents) == 1"
+    replaced = VALUE.replace("parent.grad += partial", f"parent.grad = (not {of_relu}) * parent.grad + partial")
+    [test] = graded(tmp_path, engine(), engine=replaced).tests
+    assert test.score == pytest.approx(5 * 9 / 10) and test.tags == ["E01"]
+    assert "not: operations\n" in test.output and "relu: the gradient of an operand that is used elsewhere" in test.output
+
+
+def test_what_is_not_written_is_one_sentence(tmp_path):
+    product = "        other = other if isinstance(other, Value) else Value(other)\n        return Value(self.data * other.data"
+    unwritten = VALUE.replace(product, f"        raise NotImplementedError\n{product}").replace(
+        "return Value(max", "raise NotImplementedError\n        Value(max"
+    )
+    [test] = graded(tmp_path, engine(), engine=unwritten).tests
+    assert test.tags == ["E27"]
+    assert "what    not written yet: `__mul__`, relu   [E27 not_written]" in test.output
+    assert "likely" not in test.output and "raise NotImplementedError" not in test.output
+
+
+def test_what_backward_raises_is_told_by_its_own_name(tmp_path):
+    broken = VALUE.replace("float(self.data > 0)", "None")
+    [test] = graded(tmp_path, engine(), engine=broken).tests
+    assert "backward raised TypeError: unsupported operand" in test.output and "Failure" not in test.output
+    assert "parent.grad += partial * node.grad" in test.output
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
