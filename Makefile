@@ -76,7 +76,7 @@ test-peers: $(PEERS_READY) ## agreement with JAX, HIPS autograd, diffrax and tor
 test-graders: $(GRADERS_READY) ## nbgrader and otter read what is written for them (installs both)
 	$(GRADERS_VENV)/bin/python -m pytest -q tests/checking/grading/test_other_graders.py
 
-mutants: $(MUTANTS_READY) ## put mistakes into the core and the rules, which the tests must notice (hours; goes on where it stopped)
+mutants: $(MUTANTS_READY) ## put mistakes into the core, the rules and the checker, which the tests must notice (hours; goes on where it stopped)
 	$(MUTANTS_VENV)/bin/python tests/mutants/run.py $(OPTIONS) $(FILES)
 
 figures: $(READY) ## what the gradient checker finds, names and costs (two minutes)

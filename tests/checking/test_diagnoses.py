@@ -217,6 +217,13 @@ def test_a_large_gradient_that_is_wrong_all_over_is_explained_on_small_arrays() 
     assert "Seen on arrays of the shapes (3, 5)" in report.diagnoses[0].explain
 
 
+def test_a_factor_that_only_large_arrays_have_is_named() -> None:
+    x = np.random.default_rng(0).normal(size=(500, 700))
+    report = ad.check_rule(sine_times, lambda x, gy: slope(x, gy) * (3 if x.size > 1000 else 1), x, raises=False)
+    assert report.diagnoses[0].id == "D23"
+    assert report.diagnoses[0].fact.startswith("exactly 3 times the right gradient")
+
+
 @pytest.mark.parametrize("size", [500, 100_000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_forward_mode_wrong_by_a_factor_is_found_however_large_the_output(size: int, dtype: Any) -> None:

@@ -484,7 +484,7 @@ def test_what_is_known_of_an_unknown_mistake() -> None:
 
 
 def test_a_large_gradient_that_is_right_on_small_arrays_is_said_to_be_wrong_all_over() -> None:
-    found = said(lambda x: (x**2, x), lambda x, gy: 2 * x * gy * (1.1 if x.size > 1000 else 1.0), normal(2500))
+    found = said(lambda x: (x**2, x), lambda x, gy: 2 * x * gy * (1 + 0.1 * np.sin(x) * (x.size > 1000)), normal(2500))
     assert found.id == "D57"
     assert "wrong all over: in 100 % of the parts" in found.fact
 

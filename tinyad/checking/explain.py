@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .diagnoses.catalogue import look_up
-from .diagnoses.finding import Finding
+from .diagnoses.finding import Finding, number
 from .diagnoses.precision import like_differences, precision
 from .evidence import Evidence, Trial
 from .examination import Examination
@@ -62,6 +62,11 @@ def _explain_large(found: Examination, trial: Trial, i: int, level: str) -> None
     said = _on_small_arrays(found, small, i) if small is not None else None
     if said is not None:
         found.diagnoses.append(said)
+        return
+    c = trial.factor(i) if not located.complete and level == "full" else None
+    if c is not None:
+        fact = f"exactly {number(c)} times the right gradient, along a random direction and for two upstream gradients"
+        found.add("D23", "factor", Finding(fact, "a constant factor is wrong or missing", {"c": c}), i)
         return
     shape, word, size = trial.values[i].shape, trial.word(i), trial.values[i].size
     named = ", ".join(f"{word}{place}" for place in places(located.entries[:5], shape))

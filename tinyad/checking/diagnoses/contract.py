@@ -136,7 +136,8 @@ def not_finite(r: Returned) -> Finding | None:
         elif (y == 0).any():
             hints.append("the output has zeros: a division by it gives 0/0 or infinity")
     return Finding(
-        f"{len(places)} of {bad.size} entries are not finite, the first at {first}: {what}; the right ones are",
+        f"{len(places)} of {bad.size} entries are not finite, the first at {first}: {what}"
+        + ("; the right ones are" if r.known and np.isfinite(r.right).all() else ""),
         "; ".join(hints) or "0/0, 0*inf, inf - inf, or the logarithm or root of a negative number",
         {"count": len(places)},
     )

@@ -219,8 +219,8 @@ def one_entry_a_row(e: Evidence) -> Finding | None:
     if len(e.shape) != 2 or min(e.shape) < 3:
         return None
     at = np.abs(e.R) > max(1e-6, e.noise) * max(float(np.abs(e.N).max()), float(np.abs(e.G).max()))
-    if not (at.sum(axis=1) == 1).all():
-        return None
+    if not (at.sum(axis=1) == 1).all() or len(np.unique(at.argmax(axis=1))) == 1:
+        return None  # a whole column is no target class
     # By how much for an upstream gradient of 1: that is told where no entry of the input is wrong for several outputs.
     off = e.D.sum(axis=0).reshape(e.shape)[at]
     same = e.by_rows and int((~e.ok).sum(axis=0).max()) <= 1 and np.allclose(off, off[0], rtol=1e-5)
