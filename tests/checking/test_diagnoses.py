@@ -16,6 +16,7 @@ from tinyad.checking.diagnoses.catalogue import CATALOGUE, look_up
 from tinyad.checking.evidence import Evidence, Trial
 from tinyad.checking.rule import Pair
 from tinyad.checking.shapes import jittered
+from tinyad.kinds import PRIMITIVES
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +246,17 @@ def test_a_gradient_that_divides_by_the_upstream_one_is_found_where_that_is_a_si
     with np.errstate(all="ignore"):
         report = ad.check_rule(lambda x: (np.sum(x**2), x), backward, x, raises=False)
     assert [diagnosis.id for diagnosis in report.diagnoses if diagnosis.error] == ["D20"]
+
+
+@pytest.mark.parametrize("size", [15, 100_000])
+def test_forward_mode_that_disagrees_with_reverse_mode_is_named(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sine = PRIMITIVES["sin"]
+    right = sine.jvp
+    monkeypatch.setattr(sine, "jvp", lambda tangents, node, saved: 2 * right(tangents, node, saved))
+    report = ad.check(ad.sin, np.random.default_rng(0).normal(size=size), raises=False)
+    assert not report
+    assert (report.diagnoses[0].id, report.diagnoses[0].fact) == (
+        "J01",
+        "forward mode gives exactly 2 times what reverse mode gives",
+    )
+    assert all(comparison.passed for comparison in report.comparisons)
