@@ -158,7 +158,16 @@ MISTAKES = (
         "work on a copy",
         "embedding",
     ),
-    Mistake("variance path", ("layer_norm",), "ops.py", VARIANCE, "", ("D47",), "the derivative through the variance over axis 1", "embedding"),
+    Mistake(
+        "variance path",
+        ("layer_norm",),
+        "ops.py",
+        VARIANCE,
+        "",
+        ("D47",),
+        "the derivative through the variance over axis 1",
+        "embedding",
+    ),
     Mistake("one short", ("conv2d",), "ops.py", LOOP, ONE_SHORT, ("D38",), "all of index 2 on axis 2", "embedding"),
     Mistake("= for +=", ("conv2d",), "ops.py", "dxp[window] +=", "dxp[window] =", ("D39",), "keep only part", "embedding"),
     Mistake(

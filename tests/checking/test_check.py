@@ -430,7 +430,9 @@ def test_the_worst_entries_come_first_with_their_index_and_both_numbers():
         return (g * factor * 2,)
 
     report = check(with_rule(lambda x: 2.0 * x, two_wrong), X, raises=False)
-    assert report.diagnoses[0].fact.startswith("wrong in in0[2, 1] and in0[4, 0] alone: 2 of 225; worst d out[4, 0] / d in[4, 0]")
+    assert report.diagnoses[0].fact.startswith(
+        "wrong in in0[2, 1] and in0[4, 0] alone: 2 of 225; worst d out[4, 0] / d in[4, 0]"
+    )
     first, second = (line for line in str(report).splitlines() if " / d in" in line and "difference" in line)
     assert first.strip().startswith("d out[4, 0] / d in[4, 0]   yours +3   numeric +2 +- ")
     assert first.endswith("e-12   difference 1.0e+00 (relative 5.0e-01)")
