@@ -61,8 +61,8 @@ attempts["sum"] = check(lambda y, dy: (dy * y * (1 - y)).sum(axis=0))
 # of a forgotten sum (or a sum too many) and the numbers would be right otherwise, the report says over which
 # axis.
 #
-# The number in brackets is the mistake's place in a catalogue of some eighty; *what* is a fact and *likely* is a
-# guess at its cause. More on that in section 5.
+# The number in brackets is the mistake's place in a catalogue of some eighty; *what* is a fact and *likely*
+# is a guess at its cause. More on that in section 5.
 #
 # ## 3. Side effects
 #
