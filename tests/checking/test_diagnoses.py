@@ -13,9 +13,10 @@ import tinyad as ad
 from tests.checking import scoring
 from tests.checking.corpus.table import OPERATIONS
 from tinyad.checking.diagnoses.catalogue import CATALOGUE, look_up
-from tinyad.checking.evidence import Evidence, Trial
+from tinyad.checking.evidence import Evidence
 from tinyad.checking.rule import Pair
 from tinyad.checking.shapes import jittered
+from tinyad.checking.trial import Trial
 from tinyad.kinds import PRIMITIVES
 
 

@@ -19,7 +19,7 @@ from tests.checking.test_false_alarms import KINKED
 from tinyad.checking import comparison, differences, examine, explain, groups, rules
 from tinyad.checking.diagnoses import catalogue, contract, whole
 from tinyad.checking.diagnoses.finding import Finding
-from tinyad.checking.evidence import Trial
+from tinyad.checking.trial import Trial
 
 Case = Callable[[], bool]
 Patch = Callable[[pytest.MonkeyPatch], None]

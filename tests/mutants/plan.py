@@ -50,7 +50,7 @@ WIDER_FOR_THE_CHECKER = (
 )  # fmt: skip
 """What mutants of the checker meet next. Arrays of a million entries are left out: ten seconds each."""
 
-ALARMS = ("comparison", "differences", "evidence", "inputs", "kinks", "shapes")
+ALARMS = ("comparison", "differences", "evidence", "trial", "inputs", "kinks", "shapes")
 """Files of the checker that decide whether a rule is right: for them a minute of right rules comes last."""
 
 EXAMPLES = {

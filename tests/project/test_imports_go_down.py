@@ -125,6 +125,7 @@ ROOMS: list[str | list[str]] = [
     "tinyad/checking/shapes.py",
     "tinyad/checking/recorded.py",
     "tinyad/checking/evidence.py",
+    "tinyad/checking/trial.py",
     "tinyad/checking/diagnoses/",
     "tinyad/checking/groups.py",
     "tinyad/checking/tape_edits.py",

@@ -16,11 +16,11 @@ from ..transforms import vjp
 from .comparison import ROUNDING_UNITS, RTOL, relative_distance
 from .diagnoses.finding import number
 from .dot import DotTest, dot_test
-from .evidence import Trial
 from .examine import examine, in_given_dtype
 from .inputs import EPS, FloatInputs, as_output, checked_output, random_like
 from .options import check_options
 from .report import Diagnosis, GradientError, Report
+from .trial import Trial
 
 __all__ = ["check"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from .comparison import Comparison
 from .diagnoses.finding import Finding
-from .evidence import Trial
 from .reference_mutants import TrustedPair
 from .report import Diagnosis
+from .trial import Trial
 
 __all__ = ["Examination"]
 

@@ -13,13 +13,13 @@ from .diagnoses.contract import CONTRACT, Returned
 from .diagnoses.finding import Finding
 from .diagnoses.linearity import LINEARITY, pull
 from .diagnoses.purity import ALIASING, PURITY, observe
-from .evidence import Trial
 from .examination import Examination
 from .explain import explain, is_comparable, say_if_imprecise
 from .inputs import EPS, FloatInputs, checked_output
 from .kinks import name_kinks
 from .reference_mutants import TrustedPair
 from .rule import Pair, Raised, WrongCount, usable
+from .trial import Trial
 
 __all__ = ["examine", "in_given_dtype"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from .diagnoses.catalogue import look_up
 from .diagnoses.finding import Finding, number
 from .diagnoses.precision import like_differences, precision
-from .evidence import Evidence, Trial
+from .evidence import Evidence
 from .examination import Examination
 from .groups import locate, places
 from .inputs import EPS, entry_name
@@ -18,6 +18,7 @@ from .reference_mutants import explain_by_mutants
 from .report import Diagnosis
 from .rule import Raised, WrongCount
 from .tape_edits import explain_by_tape
+from .trial import Trial
 
 __all__ = ["explain", "is_comparable", "say_if_imprecise"]
 

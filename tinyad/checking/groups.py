@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .comparison import RTOL, Tolerance, combinations, projected, pulled, slopes_along
-from .evidence import Trial
 from .inputs import EPS, FloatArray, signed
+from .trial import Trial
 
 __all__ = ["Located", "locate"]
 

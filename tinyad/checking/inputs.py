@@ -112,7 +112,13 @@ class FloatInputs:
         values: the arrays; float16 as float32, because its rounding unit of 1e-3 is too coarse to judge by.
         raised_to_float32: whether there was a float16 leaf.
         flat: whether every input is one real array or number.
+        is_ours: whether tinyad differentiates it; a `Pair` is differentiated by somebody's backward.
+        own_forward, fresh: see `Pair`.
     """
+
+    is_ours = True
+    own_forward = False
+    fresh = False
 
     def __init__(self, name: str, f: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
         require_callable(name, f)

@@ -8,9 +8,9 @@ import numpy as np
 
 from .comparison import Comparison, slopes_along
 from .diagnoses.finding import Finding
-from .evidence import Trial
 from .examination import Examination
 from .inputs import entry_name
+from .trial import Trial
 
 __all__ = ["is_wrong_at_kinks_alone", "name_kinks"]
 

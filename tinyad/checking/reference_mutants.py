@@ -17,9 +17,10 @@ from ..backend import module_of
 from ..tensor import unwrap
 from .diagnoses.contract import Returned
 from .diagnoses.finding import Entry, Finding
-from .evidence import SAME, Trial
+from .evidence import SAME
 from .mutation import Mutant, mutants
 from .rule import Pair, Raised, WrongCount, usable
+from .trial import Trial
 
 __all__ = ["TrustedPair", "explain_by_mutants"]
 

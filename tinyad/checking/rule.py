@@ -77,6 +77,8 @@ class Pair(FloatInputs):
         structures, places: of every input, its tree and which of its leaves are float arrays.
     """
 
+    is_ours = False
+
     def __init__(
         self,
         name: str,
@@ -92,7 +94,6 @@ class Pair(FloatInputs):
         self.caller = name
         self.forward, self.backward, self.calling = forward, backward, CALLINGS[calling]
         self.own_forward = reference is None
-        self.fresh = False
         named = parameter_names(forward, len(inputs))
         self.names = [_named(word, name, named) for word, name in zip(self.words, self.names, strict=True)]
         self.words = [_word(word, named) for word in self.words]

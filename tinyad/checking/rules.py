@@ -11,13 +11,13 @@ import numpy as np
 from ..backend import asnumpy
 from ..tensor import unwrap
 from .comparison import RTOL
-from .evidence import Trial
 from .examine import examine, in_given_dtype
 from .inputs import require_callable
 from .options import check_options
 from .reference_mutants import TrustedPair
 from .report import Diagnosis, GradientError, Report
 from .rule import Pair, Raised
+from .trial import Trial
 
 __all__ = ["check_rule", "examined"]
 

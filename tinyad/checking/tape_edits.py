@@ -24,10 +24,11 @@ from ..kinds import Elementwise, Multilinear
 from ..tape import Node
 from .diagnoses.contract import Returned
 from .diagnoses.finding import Entry, Finding, number
-from .evidence import SAME, Trial
+from .evidence import SAME
 from .inputs import FloatArray
 from .recorded import Recorded, fitted
 from .rule import Raised, WrongCount
+from .trial import Trial
 
 __all__ = ["explain_by_tape"]
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from ...backend import asnumpy, is_array, module_of
 from ...tensor import Tensor, unwrap
-from ..evidence import SAME, Trial
+from ..evidence import SAME
 from ..inputs import FloatArray, describe
+from ..trial import Trial
 from .finding import Finding, along, subsets
 
 __all__ = ["CONTRACT", "Returned"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..evidence import Trial
 from ..inputs import FloatArray
 from ..rule import usable
+from ..trial import Trial
 from .contract import Returned
 from .finding import Finding
 

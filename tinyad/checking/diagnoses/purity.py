@@ -14,8 +14,8 @@ import numpy as np
 
 from ...backend import asnumpy, is_array, module_of
 from ...tensor import unwrap
-from ..evidence import Trial
 from ..rule import Pair, Raised, WrongCount
+from ..trial import Trial
 from .finding import Finding, number
 
 __all__ = ["PURITY", "Observed", "observe"]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from ..evidence import Evidence, Trial
+from ..evidence import Evidence
 from ..inputs import FloatArray
+from ..trial import Trial
 from .finding import Entry, Finding, along, number, subsets
 
 __all__ = ["WHOLE"]
